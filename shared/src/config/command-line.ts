@@ -1,0 +1,145 @@
+/** The command line of every Equipoise program: flags from the settings, `--help`, `--version`, `--print-config`. */
+import { parseArgs } from "node:util";
+import { stringify } from "yaml";
+import { EquipoiseError, reasonOf } from "../errors.ts";
+import { version } from "../version.ts";
+import { type FlatSetting, flatten, type Loaded, loadConfig } from "./load.ts";
+import type { Config, Settings } from "./setting.ts";
+
+export interface Program<S extends Settings> {
+  name: string;
+  /** One line that says what it does. */
+  summary: string;
+  settings: S;
+  /** Full command lines for the end of `--help`. */
+  examples: readonly string[];
+}
+
+/** Either a configuration to run with, or text to print before ending with exit code 0. */
+export type CommandLine<S extends Settings> = { config: Config<S> } | { print: string };
+
+/**
+ * Reads a command line.
+ * @throws EquipoiseError EQ_USAGE for flags that do not exist; whatever {@link loadConfig} throws
+ */
+export function readCommandLine<S extends Settings>(
+  program: Program<S>,
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): CommandLine<S> {
+  const flat = flatten(program.settings);
+  const { values, flags } = parseFlags(args, flat);
+  if (values.help === true) return { print: helpOf(program, flat) };
+  if (values.version === true) return { print: `${program.name} ${version}\n` };
+  const file = typeof values.config === "string" ? values.config : env.EQUIPOISE_CONFIG || undefined;
+  const loaded = loadConfig(program.settings, { flags, env, file });
+  if (values["print-config"] === true) return { print: printConfig(loaded) };
+  return { config: loaded.config };
+}
+
+function parseFlags(args: readonly string[], flat: readonly FlatSetting[]) {
+  const options: Record<string, { type: "string" | "boolean"; multiple?: boolean; short?: string }> = {
+    help: { type: "boolean", short: "h" },
+    version: { type: "boolean" },
+    config: { type: "string" },
+    "print-config": { type: "boolean" },
+  };
+  for (const { flag, setting } of flat) {
+    options[flag] =
+      setting.placeholder === undefined ? { type: "boolean" } : { type: "string", multiple: true };
+  }
+  const { values } = parse(args, options);
+  const flags = new Map<string, string[]>();
+  for (const { flag } of flat) {
+    const value = values[flag];
+    if (typeof value === "boolean") flags.set(flag, [String(value)]);
+    if (Array.isArray(value)) flags.set(flag, value.map(String));
+  }
+  return { values, flags };
+}
+
+function parse(
+  args: readonly string[],
+  options: NonNullable<Parameters<typeof parseArgs>[0]>["options"] & {},
+) {
+  try {
+    return parseArgs({ args: [...args], options, allowNegative: true, strict: true });
+  } catch (error) {
+    throw new EquipoiseError("EQ_USAGE", reasonOf(error).split(". ")[0] ?? "bad flags", { cause: error });
+  }
+}
+
+function helpOf<S extends Settings>(program: Program<S>, flat: readonly FlatSetting[]): string {
+  const rows = [
+    ...flat.map((item) => ({ head: headOf(item), doc: docOf(item) })),
+    { head: "--config FILE", doc: "YAML file with the same settings (EQUIPOISE_CONFIG)" },
+    { head: "--print-config", doc: "show every value and where it came from, then end" },
+    { head: "--version", doc: "show the version, then end" },
+    { head: "-h, --help", doc: "show this text, then end" },
+  ];
+  const width = Math.min(34, Math.max(...rows.map(({ head }) => head.length)));
+  const lines = rows.flatMap(({ head, doc }) => row(head, doc, width));
+  const examples = program.examples.map((line) => `  ${line}`);
+  const precedence =
+    "Every flag is also a key of the file and a variable EQUIPOISE_…; flag > variable > file > default.";
+  return `${program.name}: ${program.summary}\n\nUsage: ${program.name} [OPTION …]\n\n${lines.join("\n")}\n\n${precedence}\n\nExamples:\n${examples.join("\n")}\n`;
+}
+
+function headOf({ flag, setting }: FlatSetting): string {
+  return setting.placeholder === undefined ? `--${flag}` : `--${flag} ${setting.placeholder}`;
+}
+
+function docOf({ setting }: FlatSetting): string {
+  const notes = setting.repeatable ? ["repeatable"] : [];
+  const fallback = setting.default;
+  const shown =
+    fallback !== undefined && fallback !== false && !(Array.isArray(fallback) && fallback.length === 0);
+  if (shown) notes.push(`default ${typeof fallback === "object" ? JSON.stringify(fallback) : fallback}`);
+  return notes.length === 0 ? setting.doc : `${setting.doc} (${notes.join("; ")})`;
+}
+
+function row(head: string, doc: string, width: number): string[] {
+  const indent = " ".repeat(width + 4);
+  const lines = wrap(doc, 100 - width).map((line) => indent + line);
+  if (head.length > width) return [`  ${head}`, ...lines];
+  return [`  ${head.padEnd(width + 2)}${lines[0]?.trimStart() ?? ""}`, ...lines.slice(1)];
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + word.length + 1 > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}
+
+/** YAML that can be used as a file, each value with its origin as a comment. */
+function printConfig<S extends Settings>({ config, origins, flat }: Loaded<S>): string {
+  const lines: string[] = [];
+  let group: readonly string[] = [];
+  for (const { key, path, setting } of flat) {
+    const parents = path.slice(0, -1);
+    for (const [depth, name] of parents.entries()) {
+      if (group[depth] !== name) lines.push(`${"  ".repeat(depth)}${name}:`);
+    }
+    group = parents;
+    const value = path.reduce<unknown>((inner, name) => (inner as Record<string, unknown>)[name], config);
+    const shown = setting.secret && value !== undefined ? "(hidden)" : value;
+    lines.push(
+      ...entry("  ".repeat(parents.length), path.at(-1) ?? key, shown, origins.get(key) ?? "default"),
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function entry(indent: string, name: string, value: unknown, origin: string): string[] {
+  if (value === undefined) return [`${indent}# ${name} is not set`];
+  const body = stringify(value, { collectionStyle: "flow", lineWidth: 0 }).trimEnd();
+  return [`${indent}${name}: ${body} # ${origin}`];
+}

@@ -1,0 +1,164 @@
+/**
+ * The one table of coded errors. docs/errors.md is generated from the same words and a test keeps the two equal.
+ * `cause` says what went wrong in general, `remedy` what the reader can do, `retryable` whether waiting can help.
+ */
+export const errorTable = {
+  EQ_CONFIG_UNKNOWN_KEY: {
+    cause: "the configuration has a key that does not exist",
+    remedy: "correct or remove the key; --help lists every key",
+    retryable: false,
+  },
+  EQ_CONFIG_BAD_VALUE: {
+    cause: "a setting has a value that is not allowed",
+    remedy: "use one of the values that the message names",
+    retryable: false,
+  },
+  EQ_CONFIG_UNREADABLE: {
+    cause: "the configuration file cannot be read or is not YAML",
+    remedy: "check the path, the permissions and the syntax at the line that the message names",
+    retryable: false,
+  },
+  EQ_USAGE: {
+    cause: "the command line is not understood",
+    remedy: "run the command with --help",
+    retryable: false,
+  },
+  EQ_PORT_IN_USE: {
+    cause: "another program already listens on the address",
+    remedy: "stop it, or choose another address with --listen (port 0 takes any free one)",
+    retryable: true,
+  },
+  EQ_LISTEN_FAILED: {
+    cause: "the address cannot be listened on",
+    remedy: "check that the host is one of this machine's and that the port may be used by this user",
+    retryable: true,
+  },
+  EQ_ANONYMOUS_REFUSED: {
+    cause: "a listener is reachable from other machines and nobody would have to authenticate",
+    remedy: "listen on 127.0.0.1, or say --allow-anonymous to accept the risk",
+    retryable: false,
+  },
+  EQ_DATA_DIR_UNUSABLE: {
+    cause: "the data directory cannot be created, read or written",
+    remedy: "make it writable for this user, or choose another with --data-dir",
+    retryable: false,
+  },
+  EQ_DATA_DIR_BUSY: {
+    cause: "another running process holds the data directory",
+    remedy: "stop that process, or give this one a directory of its own with --data-dir",
+    retryable: true,
+  },
+  EQ_STORE_FULL: {
+    cause: "the disk is full",
+    remedy: "free space on the disk; nothing accepted is lost and work goes on by itself",
+    retryable: true,
+  },
+  EQ_STORE_FAILED: {
+    cause: "the database reported an input/output error",
+    remedy: "check the disk and the system log; what was not stored was not acknowledged",
+    retryable: true,
+  },
+  EQ_STORE_DAMAGED: {
+    cause: "a database file is damaged",
+    remedy:
+      "it was set aside under the name that the message gives and a new one was begun; keep it for recovery",
+    retryable: false,
+  },
+  EQ_STORE_NEWER: {
+    cause: "the database was written by a newer version",
+    remedy: "run that version or newer, or choose another data directory",
+    retryable: false,
+  },
+  EQ_BROKER_UNREACHABLE: {
+    cause: "no connection to the broker",
+    remedy:
+      "check that it runs and that --broker names its address; ticks stay in the buffer and retries go on",
+    retryable: true,
+  },
+  EQ_BROKER_REFUSED: {
+    cause: "the broker refused the connection",
+    remedy: "check user name, password and client id, and the broker's log",
+    retryable: false,
+  },
+  EQ_SUBSCRIBE_REFUSED: {
+    cause: "the broker refused the subscription",
+    remedy: "check the filter and what this user may subscribe to",
+    retryable: false,
+  },
+  EQ_SOURCE_UNREADABLE: {
+    cause: "a tick source cannot be opened or read",
+    remedy: "check the path and the permissions",
+    retryable: false,
+  },
+  EQ_SOURCE_BAD_RECORD: {
+    cause: "a line of a tick source is not a trade",
+    remedy: "the line was skipped and counted; correct the source if it should have been a trade",
+    retryable: false,
+  },
+  EQ_RECORD_INVALID: {
+    cause: "a payload is not a valid record",
+    remedy: "see interfaces in docs/payloads.md for the fields and their forms",
+    retryable: false,
+  },
+  EQ_TOPIC_INVALID: {
+    cause: "a topic or filter breaks the rules of MQTT or of Equipoise",
+    remedy:
+      "use non-empty UTF-8 without U+0000; wildcards only in filters, alone in their level, # only last",
+    retryable: false,
+  },
+  EQ_PROTOCOL_VIOLATION: {
+    cause: "a client sent bytes that MQTT forbids",
+    remedy: "the connection was closed; check the client library and its version",
+    retryable: false,
+  },
+  EQ_LIMIT_REACHED: {
+    cause: "a configured limit was reached",
+    remedy: "reduce the load, or raise the limit that the message names",
+    retryable: true,
+  },
+  EQ_HANDLER_FAILED: {
+    cause: "the application's handler failed on a record",
+    remedy:
+      "the record goes to another member and, after too many attempts, to the dead letters; see the handler's error",
+    retryable: true,
+  },
+} as const satisfies Record<string, { cause: string; remedy: string; retryable: boolean }>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** An expected failure ("weather"): carries a code of the table and one line that names the thing concerned. */
+export class EquipoiseError extends Error {
+  override readonly name = "EquipoiseError";
+  readonly code: ErrorCode;
+
+  /**
+   * @param code a code of {@link errorTable}
+   * @param detail what exactly, e.g. the path and the system's own word; without a final full stop
+   */
+  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown }) {
+    super(detail, options);
+    this.code = code;
+  }
+
+  get retryable(): boolean {
+    return errorTable[this.code].retryable;
+  }
+
+  /** The whole message for people: what, why, what to do, on one line. */
+  get line(): string {
+    const { cause, remedy } = errorTable[this.code];
+    return `${this.code}: ${this.message} (${cause}). Remedy: ${remedy}.`.replace(/\s*\n\s*/g, " ");
+  }
+}
+
+/** The system's error code (`ENOENT`, `EADDRINUSE`, `SQLITE_FULL`) of an unknown thrown value, or `undefined`. */
+export function systemCode(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}
+
+/** The message of an unknown thrown value, on one line. */
+export function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/\s*\n\s*/g, " ").trim();
+}

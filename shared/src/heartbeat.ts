@@ -1,0 +1,97 @@
+/** What members, agents and brokers say about themselves. All fields but the state are optional for members. */
+import * as z from "zod";
+
+const nonNegative = z.number().finite().min(0);
+
+/** A member's load, on `heartbeat/members/{clientId}`; it corrects the broker's own view and never replaces it. */
+export const memberHeartbeat = z.object({
+  state: z.enum(["up", "draining"]),
+  /** Messages taken but not yet finished. */
+  queueDepth: nonNegative.optional(),
+  /** Mean time of one message in the handler. */
+  serviceTimeMs: nonNegative.optional(),
+  eventLoopLagMs: nonNegative.optional(),
+  /** Share of one core, 0 to 1. */
+  cpu: nonNegative.optional(),
+  /** Handler failures since the last heartbeat. */
+  errors: nonNegative.optional(),
+  /** The most messages this member wants to hold at once. */
+  creditLimit: z.number().int().min(1).max(65_535).optional(),
+  weight: nonNegative.optional(),
+});
+export type MemberHeartbeat = z.infer<typeof memberHeartbeat>;
+
+/** An agent's state, on `heartbeat/agents/{agentId}`. */
+export interface AgentHeartbeat {
+  state: "up" | "draining" | "down";
+  agent: string;
+  version: string;
+  timeMs: number;
+  uptimeMs: number;
+  buffer: { ticks: number; bytes: number; oldestAgeMs: number | null };
+  uplink: {
+    connected: boolean;
+    broker: string | null;
+    inFlight: number;
+    acknowledged: number;
+    reconnects: number;
+  };
+  sources: { spec: string; state: "running" | "ended" | "failed"; ticks: number; skipped: number }[];
+  device: {
+    cpu: number;
+    memoryUsedBytes: number;
+    residentBytes: number;
+    temperatureC: number | null;
+    diskFreeBytes: number | null;
+  };
+}
+
+/** One pool as a broker reports it. */
+export interface PoolReport {
+  name: string;
+  members: number;
+  backlog: number;
+  backlogBytes: number;
+  inFlight: number;
+  freeCredit: number;
+  /** Deliveries acknowledged since the broker started. */
+  settled: number;
+  redelivered: number;
+  dropped: number;
+}
+
+/** A broker's state, retained on `heartbeat/brokers/{brokerId}`; not to be believed after `expiresTimeMs`. */
+export interface BrokerHeartbeat {
+  state: "up" | "degraded" | "draining" | "down";
+  broker: string;
+  version: string;
+  timeMs: number;
+  expiresTimeMs: number;
+  durability: "memory" | "disk" | "cluster";
+  connections: number;
+  load: { eventLoopLagMs: number; cpu: number; residentBytes: number };
+  received: number;
+  delivered: number;
+  pools: (PoolReport & { memberReports: MemberReport[] })[];
+}
+
+/** One member as a broker sees it. */
+export interface MemberReport {
+  clientId: string;
+  health: "HEALTHY" | "DEGRADED" | "UNHEALTHY";
+  inFlight: number;
+  credit: number;
+  settled: number;
+  /** Smoothed time from sending to acknowledgement; null before the first one. */
+  ackLatencyMs: number | null;
+}
+
+/** A member's heartbeat from its payload, or `undefined` when it is not one. */
+export function decodeMemberHeartbeat(payload: Uint8Array): MemberHeartbeat | undefined {
+  try {
+    const result = memberHeartbeat.safeParse(JSON.parse(Buffer.from(payload).toString("utf8")));
+    return result.success ? result.data : undefined;
+  } catch {
+    return undefined;
+  }
+}

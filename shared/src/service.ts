@@ -1,0 +1,76 @@
+/** What every program's `main` does around its service: clear errors, signals, exit codes. */
+import { EquipoiseError } from "./errors.ts";
+
+/** Something that owns resources. `stop` may be called once, also while `start` is under way. */
+export interface Service {
+  start(): Promise<void>;
+  /** Drains, then releases everything. */
+  stop(): Promise<void>;
+  /** Resolves when the service has ended by itself, with its exit code. Absent for services that run until stopped. */
+  readonly ended?: Promise<number>;
+}
+
+export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+
+/** The exit code for an error: 2 for what the user typed or configured, 1 for everything else. */
+export function exitCodeOf(error: unknown): number {
+  if (!(error instanceof EquipoiseError)) return exitCodes.failed;
+  return error.code.startsWith("EQ_CONFIG") || error.code === "EQ_USAGE" ? exitCodes.usage : exitCodes.failed;
+}
+
+/** One line without a stack for an expected error; a bug keeps its stack, because somebody must find it. */
+export function report(program: string, error: unknown): void {
+  const text =
+    error instanceof EquipoiseError ? error.line : error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`${program}: ${text}\n`);
+}
+
+/**
+ * Runs a service until it ends or a signal asks it to stop; then the process ends. The second signal ends at once
+ * with 130; a stop that takes longer than `shutdownTimeoutMs` ends with 1.
+ * @param make builds the service; errors it throws are reported like those of `start`
+ */
+export async function runService(
+  program: string,
+  make: () => Promise<{ service: Service; shutdownTimeoutMs: number }>,
+) {
+  try {
+    const { service, shutdownTimeoutMs } = await make();
+    const signalled = stopOnSignals(program, service, shutdownTimeoutMs);
+    await service.start();
+    if (service.ended === undefined) return;
+    const code = await service.ended;
+    await signalled.stop();
+    process.exit(code);
+  } catch (error) {
+    report(program, error);
+    process.exit(exitCodeOf(error));
+  }
+}
+
+function stopOnSignals(program: string, service: Service, shutdownTimeoutMs: number) {
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    if (stopping !== undefined) return stopping;
+    const timer = setTimeout(() => {
+      process.stderr.write(`${program}: still not stopped after ${shutdownTimeoutMs} ms; ending now\n`);
+      process.exit(exitCodes.failed);
+    }, shutdownTimeoutMs);
+    timer.unref();
+    stopping = service.stop();
+    return stopping;
+  };
+  const onSignal = (): void => {
+    if (stopping !== undefined) process.exit(exitCodes.interrupted);
+    stop().then(
+      () => process.exit(exitCodes.ok),
+      (error: unknown) => {
+        report(program, error);
+        process.exit(exitCodes.failed);
+      },
+    );
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return { stop };
+}
