@@ -1,0 +1,181 @@
+/** The composition root: makes every stage and gives each the next. */
+import { join, resolve } from "node:path";
+import {
+  type Clock,
+  EquipoiseError,
+  type Logger,
+  type Service,
+  systemClock,
+  version,
+} from "@equipoise/shared";
+import { Anonymous } from "./auth/anonymous.ts";
+import type { BrokerConfig } from "./config.ts";
+import { Events } from "./events.ts";
+import { Connection } from "./gate/connection.ts";
+import { Gate } from "./gate/gate.ts";
+import { BrokerHeartbeatSender } from "./health/broker-heartbeat.ts";
+import { MemberReports } from "./health/member-reports.ts";
+import { Ingress } from "./ingress/ingress.ts";
+import { Retained } from "./ingress/retained.ts";
+import type { Journal } from "./journal/journal.ts";
+import { MemoryJournal } from "./journal/memory.ts";
+import { SqliteJournal } from "./journal/sqlite.ts";
+import { createListener, isLoopback, type Listener } from "./listener/index.ts";
+import { Pools } from "./pool/pools.ts";
+import { Router } from "./router/router.ts";
+import { Sessions } from "./session/sessions.ts";
+import { Turn } from "./turn.ts";
+
+export interface BrokerSurroundings {
+  logger: Logger;
+  clock?: Clock;
+  /** Uniform in [0, 1). */
+  random?: () => number;
+}
+
+export class Broker implements Service {
+  readonly #config: BrokerConfig;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #listeners: Listener[];
+  readonly #journal: Journal;
+  readonly #pools: Pools;
+  readonly #gate: Gate;
+  readonly #heartbeat: BrokerHeartbeatSender;
+  #cancelCleaning: (() => void) | undefined;
+  #stopped = false;
+
+  /** @throws EquipoiseError EQ_ANONYMOUS_REFUSED */
+  constructor(
+    config: BrokerConfig,
+    { logger, clock = systemClock, random = Math.random }: BrokerSurroundings,
+  ) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#clock = clock;
+    requireSafety(config);
+    const { limits } = config;
+    const events = new Events(logger);
+    const turn = new Turn(clock);
+    const router = new Router();
+    const onReadFailed = (error: Error): void => noteFailure(events, error);
+    this.#journal = createJournal(config, clock, events);
+    const retained = new Retained({
+      maxBytes: limits.maxRetainedBytes,
+      onFull: (topic) =>
+        events.emit({ event: "retained.full", topic, maxRetainedBytes: limits.maxRetainedBytes }),
+    });
+    const journal = this.#journal;
+    // The order in which stages are made is the order of their steps in a turn: ingress, pools, sessions, output.
+    const ingress = new Ingress({
+      router,
+      journal,
+      turn,
+      retained,
+      observe: (publisher, topic, payload) => {
+        const session = publisher instanceof Connection ? publisher.session : undefined;
+        if (session !== undefined) reports.take(session, topic, payload);
+      },
+      onStoreFailed: (error) => noteFailure(events, error),
+    });
+    const { allow, maxBacklogBytes, removeAfterMs, strategy } = config.undeclaredPools;
+    this.#pools = new Pools({
+      declared: config.pools,
+      undeclared: { allow, maxBacklogBytes, whenFull: "dropOldest", removeAfterMs },
+      defaultStrategy: strategy,
+      maxHotBytes: limits.maxHotBytes,
+      maxPools: limits.maxPools,
+      router,
+      journal,
+      turn,
+      events,
+      clock,
+      random,
+      onReadFailed,
+    });
+    const pools = this.#pools;
+    const reports = new MemberReports(pools, events);
+    const sessions = new Sessions({
+      limits: { ...limits, expireAfterMs: limits.sessionExpireAfterMs },
+      router,
+      pools,
+      journal,
+      retained,
+      turn,
+      events,
+      clock,
+      onReadFailed,
+    });
+    const authoriser = new Anonymous();
+    const { brokerId } = config;
+    this.#gate = new Gate({ brokerId, limits, turn, ingress, sessions, authoriser, events, clock });
+    const gate = this.#gate;
+    this.#heartbeat = new BrokerHeartbeatSender({
+      brokerId,
+      durability: config.durability,
+      periodMs: config.heartbeatPeriodMs,
+      clock,
+      publish: (topic, payload) => ingress.publishOwn(topic, payload, { qos: 0, retain: true }),
+      counts: () => {
+        const connections = gate.connectionCount;
+        return {
+          connections,
+          received: ingress.received,
+          delivered: sessions.delivered,
+          pools: pools.report(),
+        };
+      },
+    });
+    this.#listeners = config.listen.map(createListener);
+  }
+
+  /** Recovers the journal, then listens; logs `ready` with the bound addresses. */
+  async start(): Promise<void> {
+    const recovered = await this.#journal.start();
+    this.#pools.start(recovered);
+    await this.#gate.start();
+    this.#heartbeat.start();
+    const period = Math.min(10_000, Math.max(100, this.#config.undeclaredPools.removeAfterMs / 4));
+    this.#cancelCleaning = this.#clock.every(period, () => this.#pools.removeAbandoned());
+    const listen: string[] = [];
+    for (const listener of this.#listeners) {
+      listen.push(await listener.start((socket) => this.#gate.accept(socket)));
+    }
+    const { brokerId: broker, durability } = this.#config;
+    const dataDir = durability === "disk" ? { dataDir: resolve(this.#config.dataDir) } : {};
+    this.#logger.info({ event: "ready", broker, version, listen, durability, ...dataDir });
+  }
+
+  /** Accepts nothing more, says so in the heartbeat, closes connections and writes the journal's last commit. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#cancelCleaning?.();
+    await Promise.all(this.#listeners.map((listener) => listener.stop()));
+    this.#heartbeat.stop();
+    // One turn more, so that the last heartbeat reaches the connections.
+    await new Promise((done) => setImmediate(() => setImmediate(done)));
+    await this.#gate.stop();
+    await this.#journal.stop();
+    this.#logger.info({ event: "stopped", broker: this.#config.brokerId });
+  }
+}
+
+function requireSafety({ listen, allowAnonymous }: BrokerConfig): void {
+  const reachable = listen.find((url) => !isLoopback(url));
+  if (reachable !== undefined && !allowAnonymous) throw new EquipoiseError("EQ_ANONYMOUS_REFUSED", reachable);
+}
+
+function createJournal(config: BrokerConfig, clock: Clock, events: Events): Journal {
+  if (config.durability === "memory") return new MemoryJournal();
+  return new SqliteJournal({
+    path: join(resolve(config.dataDir), "journal.db"),
+    clock,
+    onSetAside: (setAside) => events.emit({ event: "journal.damaged", setAside }),
+  });
+}
+
+function noteFailure(events: Events, error: Error): void {
+  const code = error instanceof EquipoiseError ? error.code : "EQ_STORE_FAILED";
+  events.emit({ event: "journal.failed", code, detail: error.message });
+}

@@ -1,0 +1,108 @@
+/** Every setting of the broker, with its default and its documentation. */
+import { hostname } from "node:os";
+import {
+  byteCount,
+  bytes,
+  type Config,
+  choice,
+  filterFault,
+  flag,
+  integer,
+  limits,
+  type Program,
+  structure,
+  text,
+  texts,
+} from "@equipoise/shared";
+import * as z from "zod";
+import { strategyNames } from "./strategy/index.ts";
+
+const listenUrl = z.string().refine(isListenUrl, "must be mqtt://HOST:PORT");
+
+function isListenUrl(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, hostname: host, pathname } = new URL(value);
+  return protocol === "mqtt:" && host !== "" && (pathname === "" || pathname === "/");
+}
+
+const id = z.string().min(1).max(limits.maxIdLength);
+const poolName = id.regex(/^[^+#/]+$/, "must not contain + # /");
+const filter = z.string().refine((value) => filterFault(value) === undefined, "must be a topic filter");
+
+const gibibyte = 2 ** 30;
+const mebibyte = 2 ** 20;
+
+const pool = z.strictObject({
+  name: poolName,
+  filters: z.array(filter).min(1),
+  strategy: z.enum(strategyNames).default("least_connections"),
+  maxBacklogBytes: byteCount.default(gibibyte) as z.ZodType<number>,
+  whenFull: z.enum(["backpressure", "dropOldest"]).default("backpressure"),
+});
+const uniquePools = z
+  .array(pool)
+  .refine((pools) => new Set(pools.map(({ name }) => name)).size === pools.length, "pool names must differ");
+
+export const settings = {
+  brokerId: text(hostname(), "name of this broker, in its heartbeat topic", {
+    placeholder: "ID",
+    schema: id,
+  }),
+  listen: texts(["mqtt://127.0.0.1:1883"], "address to listen on; port 0 takes a free one", {
+    placeholder: "URL",
+    item: listenUrl,
+  }),
+  dataDir: text("./.equipoise/broker", "directory for the journal", { placeholder: "DIR" }),
+  durability: choice(
+    ["disk", "memory"],
+    "disk",
+    "what an acknowledged message survives: memory means nothing",
+  ),
+  allowAnonymous: flag(false, "accept clients without a user; implied while every listener is on loopback"),
+  pools: structure(
+    uniquePools,
+    [],
+    "declared pools: they exist from the start and may push back on publishers",
+  ),
+  undeclaredPools: {
+    allow: flag(true, "a subscription to $share/NAME/FILTER makes the pool NAME"),
+    maxBacklogBytes: bytes(
+      64 * mebibyte,
+      "bound of an undeclared pool's backlog; the oldest messages are dropped",
+    ),
+    removeAfterMs: integer(300_000, "an undeclared pool goes this long after its last member"),
+    strategy: choice(strategyNames, "least_connections", "strategy of undeclared pools"),
+  },
+  limits: {
+    maxPools: integer(1_024, "most pools, declared or not", { min: 1 }),
+    maxConnections: integer(10_000, "most connections", { min: 1 }),
+    maxPacketBytes: bytes(mebibyte, "largest MQTT packet"),
+    maxOutputBytes: bytes(mebibyte, "output gathered for one connection before nothing more is taken for it"),
+    maxInboundInFlight: integer(4_096, "unacknowledged PUBLISHes of one client before it is not read", {
+      min: 1,
+    }),
+    connectTimeoutMs: integer(10_000, "time for a new connection to send CONNECT", { min: 1 }),
+    maxInFlight: integer(8_192, "messages that one client may hold unacknowledged", { min: 1, max: 65_535 }),
+    maxQueueBytes: bytes(16 * mebibyte, "queue of a plain subscriber; the oldest messages are dropped"),
+    maxOfflineSessions: integer(10_000, "sessions that wait for their client"),
+    sessionExpireAfterMs: integer(604_800_000, "a session whose client stays away this long ends"),
+    maxRetainedBytes: bytes(64 * mebibyte, "retained messages"),
+    maxHotBytes: bytes(8 * mebibyte, "part of a pool's backlog kept in memory when the rest is on disk"),
+  },
+  heartbeatPeriodMs: integer(1_000, "period of the broker's own heartbeat", { min: 100 }),
+  shutdownTimeoutMs: integer(10_000, "longest time from SIGTERM to the end", { min: 1 }),
+  logLevel: choice(["debug", "info", "warn", "error", "silent"], "info", "least level that is logged"),
+};
+
+export type BrokerConfig = Config<typeof settings>;
+
+export const program: Program<typeof settings> = {
+  name: "equipoise-broker",
+  summary: "an MQTT broker that balances topics over pools of subscribers",
+  settings,
+  examples: [
+    "equipoise-broker --listen mqtt://127.0.0.1:1883 --data-dir ./broker-data",
+    "equipoise-broker --durability memory --listen mqtt://127.0.0.1:0",
+    "equipoise-broker --config broker.yaml --print-config",
+  ],
+};

@@ -1,0 +1,54 @@
+/** Every state change that an operator would ask about is one typed event: logged, and counted under its name. */
+import type { Logger } from "@equipoise/shared";
+
+export type BrokerEvent =
+  | { event: "connection.opened"; clientId: string; address: string; clean: boolean; sessionPresent: boolean }
+  | { event: "connection.closed"; clientId: string | null; address: string; reason: string; detail?: string }
+  | { event: "connection.refused"; address: string; reason: string }
+  | { event: "subscription.refused"; clientId: string; filter: string; reason: string }
+  | { event: "pool.created"; pool: string; declared: boolean; backlog: number }
+  | { event: "pool.removed"; pool: string; backlog: number }
+  | { event: "pool.joined"; pool: string; filter: string; clientId: string; members: number }
+  | { event: "pool.left"; pool: string; clientId: string; members: number }
+  | { event: "pool.dropped"; pool: string; messages: number }
+  | { event: "pool.pressed"; pool: string; backlogBytes: number }
+  | { event: "pool.relieved"; pool: string; backlogBytes: number }
+  | {
+      event: "delivery.rejected";
+      pool: string;
+      clientId: string;
+      topic: string;
+      attempts: number;
+      reason: string;
+    }
+  | { event: "session.dropped"; clientId: string; messages: number }
+  | { event: "session.expired"; clientId: string }
+  | { event: "retained.full"; topic: string; maxRetainedBytes: number }
+  | { event: "heartbeat.ignored"; clientId: string; reason: string }
+  | { event: "journal.damaged"; setAside: string }
+  | { event: "journal.failed"; code: string; detail: string };
+
+const warnings: ReadonlySet<BrokerEvent["event"]> = new Set([
+  "connection.refused",
+  "pool.dropped",
+  "pool.pressed",
+  "session.dropped",
+  "retained.full",
+  "journal.damaged",
+  "journal.failed",
+]);
+
+export class Events {
+  readonly #logger: Logger;
+  readonly counts = new Map<string, number>();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  emit(event: BrokerEvent): void {
+    this.counts.set(event.event, (this.counts.get(event.event) ?? 0) + 1);
+    if (warnings.has(event.event)) this.#logger.warn(event);
+    else this.#logger.info(event);
+  }
+}

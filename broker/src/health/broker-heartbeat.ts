@@ -1,0 +1,73 @@
+/** The broker's own heartbeat: retained, with the time after which it must not be believed. */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { type BrokerHeartbeat, type Clock, topics, version } from "@equipoise/shared";
+
+export interface HeartbeatSources {
+  brokerId: string;
+  durability: BrokerHeartbeat["durability"];
+  periodMs: number;
+  clock: Clock;
+  publish: (topic: string, payload: Buffer) => void;
+  /** The part that the broker's stages know. */
+  counts: () => Pick<BrokerHeartbeat, "connections" | "received" | "delivered" | "pools">;
+}
+
+/** Missed beats after which a heartbeat has expired. */
+const beatsToExpire = 3;
+
+export class BrokerHeartbeatSender {
+  readonly #sources: HeartbeatSources;
+  readonly #lag = monitorEventLoopDelay({ resolution: 10 });
+  #cpu = process.cpuUsage();
+  #cpuAtMs = 0;
+  #cancel: (() => void) | undefined;
+
+  constructor(sources: HeartbeatSources) {
+    this.#sources = sources;
+  }
+
+  start(): void {
+    const { clock, periodMs } = this.#sources;
+    this.#lag.enable();
+    this.#cpuAtMs = clock.monotonicMs();
+    this.#cancel = clock.every(periodMs, () => this.send("up"));
+    this.send("up");
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#lag.disable();
+    this.send("down");
+  }
+
+  send(state: BrokerHeartbeat["state"]): void {
+    const { brokerId, durability, clock, periodMs, counts, publish } = this.#sources;
+    const timeMs = clock.wallMs();
+    const heartbeat: BrokerHeartbeat = {
+      state,
+      broker: brokerId,
+      version,
+      timeMs,
+      expiresTimeMs: timeMs + beatsToExpire * periodMs,
+      durability,
+      load: this.#load(),
+      ...counts(),
+    };
+    publish(topics.brokerHeartbeat(brokerId), Buffer.from(JSON.stringify(heartbeat)));
+  }
+
+  #load(): BrokerHeartbeat["load"] {
+    const now = this.#sources.clock.monotonicMs();
+    const { user, system } = process.cpuUsage(this.#cpu);
+    const elapsedMs = Math.max(1, now - this.#cpuAtMs);
+    this.#cpu = process.cpuUsage();
+    this.#cpuAtMs = now;
+    const lagMs = Number.isFinite(this.#lag.mean) ? Math.max(0, this.#lag.mean / 1e6 - 10) : 0;
+    this.#lag.reset();
+    return {
+      eventLoopLagMs: Math.round(lagMs * 10) / 10,
+      cpu: Math.round((user + system) / elapsedMs / 10) / 100,
+      residentBytes: process.memoryUsage.rss(),
+    };
+  }
+}

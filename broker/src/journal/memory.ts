@@ -1,0 +1,40 @@
+import type { Chunk } from "./chunk.ts";
+import type { Committed, Journal, JournalStats, QueueId, RecoveredQueue } from "./journal.ts";
+
+/** Keeps nothing: messages live as long as the process. */
+export class MemoryJournal implements Journal {
+  #lastId = 0;
+  #lastQueue = 0;
+  #commits = 0;
+
+  async start(): Promise<RecoveredQueue[]> {
+    return [];
+  }
+
+  nextId(): number {
+    return --this.#lastId;
+  }
+
+  openQueue(): QueueId {
+    return ++this.#lastQueue;
+  }
+
+  closeQueue(): void {}
+
+  append(_chunk: Chunk, _owed: unknown, committed: Committed): void {
+    this.#commits++;
+    committed(undefined);
+  }
+
+  settled(): void {}
+
+  read(_chunks: readonly Chunk[], done: (error: Error | undefined) => void): void {
+    done(undefined);
+  }
+
+  stats(): JournalStats {
+    return { chunks: 0, commits: this.#commits, pendingChunks: 0 };
+  }
+
+  async stop(): Promise<void> {}
+}

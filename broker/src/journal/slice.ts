@@ -1,0 +1,108 @@
+import type { Chunk } from "./chunk.ts";
+
+/** Indexes into a chunk in growing order; while they are one run, only its begin and length are kept. */
+export class Indexes {
+  #first = 0;
+  #count = 0;
+  #list: number[] | undefined;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(index: number): void {
+    if (this.#count === 0) this.#first = index;
+    else if (this.#list === undefined && index !== this.#first + this.#count) {
+      this.#list = Array.from({ length: this.#count }, (_, at) => this.#first + at);
+    }
+    this.#list?.push(index);
+    this.#count++;
+  }
+
+  /** The index at a place below `count`. */
+  at(place: number): number {
+    return this.#list === undefined ? this.#first + place : (this.#list[place] as number);
+  }
+}
+
+/** One queue's share of a chunk: which of its messages the queue must deliver, and how far it is with them. */
+export class Slice {
+  readonly chunk: Chunk;
+  /** The least of the publisher's QoS and this one is delivered. */
+  readonly qosCap: number;
+  /** Sent because of a new subscription: with the RETAIN flag [MQTT-3.3.1-8]. */
+  readonly retained: boolean;
+  readonly #indexes: Indexes;
+  /** How many have been handed out. */
+  #taken = 0;
+  unsettled: number;
+  /** By chunk index, one bit each; made when the first message is settled while others are not. */
+  #settledBits: Uint8Array | undefined;
+
+  constructor(chunk: Chunk, indexes: Indexes, options: { qosCap?: number; retained?: boolean } = {}) {
+    this.chunk = chunk;
+    this.#indexes = indexes;
+    this.unsettled = indexes.count;
+    this.qosCap = options.qosCap ?? 2;
+    this.retained = options.retained ?? false;
+  }
+
+  /** The messages that a bitmap of unsettled ones names; all of the chunk without one. */
+  static recovered(chunk: Chunk, unsettledBits: Uint8Array | null): Slice {
+    const indexes = new Indexes();
+    for (let index = 0; index < chunk.count; index++) {
+      if (unsettledBits === null || hasBit(unsettledBits, index)) indexes.add(index);
+    }
+    return new Slice(chunk, indexes);
+  }
+
+  get count(): number {
+    return this.#indexes.count;
+  }
+
+  /** How many wait to be handed out. */
+  get waiting(): number {
+    return this.#indexes.count - this.#taken;
+  }
+
+  /** Bytes of the frames, approximated by their share of the chunk. */
+  get byteLength(): number {
+    return Math.ceil((this.chunk.byteLength * this.count) / Math.max(1, this.chunk.count));
+  }
+
+  /** The next index to hand out. Call only while `waiting` is not zero. */
+  take(): number {
+    return this.#indexes.at(this.#taken++);
+  }
+
+  /** Marks one message as settled; returns true when that was the last one. */
+  settle(index: number): boolean {
+    this.unsettled--;
+    if (this.unsettled === 0) return true;
+    this.#settledBits ??= new Uint8Array(bitmapSize(this.chunk));
+    setBit(this.#settledBits, index);
+    return false;
+  }
+
+  /** Bitmap of what is not settled, by chunk index; null when that is the whole chunk. */
+  unsettledBits(): Uint8Array | null {
+    if (this.count === this.chunk.count && this.#settledBits === undefined) return null;
+    const bits = new Uint8Array(bitmapSize(this.chunk));
+    for (let place = 0; place < this.count; place++) setBit(bits, this.#indexes.at(place));
+    for (const [at, settled] of this.#settledBits?.entries() ?? [])
+      bits[at] = (bits[at] as number) & ~settled;
+    return bits;
+  }
+}
+
+function bitmapSize(chunk: Chunk): number {
+  return (chunk.count + 7) >> 3;
+}
+
+function setBit(bits: Uint8Array, index: number): void {
+  bits[index >> 3] = (bits[index >> 3] as number) | (1 << (index & 7));
+}
+
+function hasBit(bits: Uint8Array, index: number): boolean {
+  return ((bits[index >> 3] as number) & (1 << (index & 7))) !== 0;
+}

@@ -1,0 +1,224 @@
+/**
+ * The journal's tables, and everything that touches them. Runs in the journal's worker thread only.
+ *
+ * Layout: `chunk` holds a turn's frames as one blob; `owed` says which queue has not settled which of its messages
+ * (`unsettled` is a bitmap by index, NULL for all). A chunk goes with its last `owed` row. A commit appends chunks and
+ * removes settled ones in one transaction, so after a crash a message is either known with everyone it is owed to, or
+ * it was never acknowledged. Recovery reads `owed` in chunk order.
+ *
+ * Durability: WAL with synchronous=FULL, which is set here and read back after the first write, because better-sqlite3
+ * is built with a WAL default of NORMAL that only takes hold then. The exclusive lock keeps a second broker out.
+ */
+import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { dirname } from "node:path";
+import { EquipoiseError, reasonOf, systemCode } from "@equipoise/shared";
+import Database from "better-sqlite3";
+
+export interface OwedRow {
+  queue: number;
+  chunk: number;
+  count: number;
+  byteLength: number;
+  unsettled: Uint8Array | null;
+}
+
+export interface QueueRow {
+  id: number;
+  pool: string;
+  filter: string;
+}
+
+export interface Append {
+  id: number;
+  count: number;
+  bytes: Uint8Array;
+  owed: { queue: number; unsettled: Uint8Array | null }[];
+}
+
+/** Everything of one commit. */
+export interface Batch {
+  opened: QueueRow[];
+  closed: number[];
+  appends: Append[];
+  /** Slices that are partly settled. */
+  updates: { queue: number; chunk: number; unsettled: Uint8Array | null }[];
+  /** Slices that are wholly settled. */
+  finished: { queue: number; chunk: number }[];
+  /** Chunks that nobody is owed anything of. */
+  unowned: number[];
+}
+
+export interface Recovered {
+  queues: QueueRow[];
+  owed: OwedRow[];
+  lastChunk: number;
+  /** Where a damaged file was put, when there was one. */
+  setAside: string | undefined;
+}
+
+const schemaVersion = 1;
+const schema = `
+  CREATE TABLE queue (id INTEGER PRIMARY KEY, pool TEXT NOT NULL, filter TEXT NOT NULL, UNIQUE (pool, filter)) STRICT;
+  CREATE TABLE chunk (id INTEGER PRIMARY KEY, count INTEGER NOT NULL, frames BLOB NOT NULL) STRICT;
+  CREATE TABLE owed (chunk INTEGER NOT NULL, queue INTEGER NOT NULL, unsettled BLOB,
+    PRIMARY KEY (chunk, queue)) STRICT, WITHOUT ROWID;
+  PRAGMA user_version = ${schemaVersion};
+`;
+const fullSync = 2;
+
+export class SqliteStore {
+  readonly #path: string;
+  #db: Database.Database | undefined;
+  #statements: ReturnType<typeof prepare> | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * Opens or creates the file; a damaged one is set aside first.
+   * @throws EquipoiseError EQ_DATA_DIR_UNUSABLE, EQ_DATA_DIR_BUSY, EQ_STORE_NEWER, EQ_STORE_FULL, EQ_STORE_FAILED
+   */
+  open(now: string): Recovered {
+    try {
+      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o750 });
+      return this.#openOnce(undefined);
+    } catch (error) {
+      this.#db?.close();
+      if (!isDamage(error)) throw asEquipoise(error, this.#path);
+    }
+    const setAside = `${this.#path}.damaged-${now}`;
+    try {
+      for (const suffix of ["", "-wal", "-shm"]) {
+        if (existsSync(this.#path + suffix)) renameSync(this.#path + suffix, setAside + suffix);
+      }
+      return this.#openOnce(setAside);
+    } catch (error) {
+      throw asEquipoise(error, this.#path);
+    }
+  }
+
+  #openOnce(setAside: string | undefined): Recovered {
+    const db = new Database(this.#path, { timeout: 0 });
+    this.#db = db;
+    db.pragma("locking_mode = EXCLUSIVE");
+    db.pragma("auto_vacuum = INCREMENTAL");
+    db.pragma("journal_mode = WAL");
+    db.pragma("synchronous = FULL");
+    migrate(db, this.#path);
+    // The first write: it takes the exclusive lock and makes SQLite settle on a synchronous level.
+    db.transaction(() => db.pragma(`user_version = ${schemaVersion}`)).immediate();
+    this.#requireFullSync(db);
+    this.#statements = prepare(db);
+    const owed = this.#statements.allOwed.all() as OwedRow[];
+    const queues = this.#statements.allQueues.all() as QueueRow[];
+    const { last } = this.#statements.lastChunk.get() as { last: number };
+    return { queues, owed, lastChunk: last, setAside };
+  }
+
+  #requireFullSync(db: Database.Database): void {
+    if (db.pragma("synchronous", { simple: true }) === fullSync) return;
+    db.pragma("synchronous = FULL");
+    if (db.pragma("synchronous", { simple: true }) === fullSync) return;
+    throw new EquipoiseError("EQ_STORE_FAILED", `${this.#path}: SQLite does not accept synchronous=FULL`);
+  }
+
+  /** Writes a whole batch or nothing. @throws EquipoiseError EQ_STORE_FULL, EQ_STORE_FAILED */
+  commit(batch: Batch): void {
+    const { db, statements } = this.#opened;
+    try {
+      db.transaction(() => write(statements, batch))();
+    } catch (error) {
+      throw asEquipoise(error, this.#path);
+    }
+    if (batch.unowned.length > 0) db.pragma("incremental_vacuum(64)");
+  }
+
+  /** @throws EquipoiseError EQ_STORE_FAILED when a chunk is not there or cannot be read */
+  read(ids: readonly number[]): Uint8Array[] {
+    const { statements } = this.#opened;
+    try {
+      return ids.map((id) => {
+        const row = statements.frames.get(id) as { frames: Uint8Array } | undefined;
+        if (row === undefined) throw new Error(`chunk ${id} is not in the journal`);
+        return row.frames;
+      });
+    } catch (error) {
+      throw asEquipoise(error, this.#path);
+    }
+  }
+
+  /** The synchronous level in force: 2 is FULL. */
+  synchronousLevel(): unknown {
+    return this.#opened.db.pragma("synchronous", { simple: true });
+  }
+
+  close(): void {
+    this.#db?.close();
+    this.#db = undefined;
+  }
+
+  get #opened() {
+    if (this.#db === undefined || this.#statements === undefined) throw new Error("the journal is not open");
+    return { db: this.#db, statements: this.#statements };
+  }
+}
+
+function migrate(db: Database.Database, path: string): void {
+  const found = db.pragma("user_version", { simple: true }) as number;
+  if (found > schemaVersion) {
+    throw new EquipoiseError(
+      "EQ_STORE_NEWER",
+      `${path} has schema ${found}, this version knows ${schemaVersion}`,
+    );
+  }
+  if (found === 0) db.transaction(() => db.exec(schema))();
+}
+
+function prepare(db: Database.Database) {
+  return {
+    openQueue: db.prepare("INSERT INTO queue (id, pool, filter) VALUES (?, ?, ?)"),
+    closeQueue: db.prepare("DELETE FROM queue WHERE id = ?"),
+    addChunk: db.prepare("INSERT INTO chunk (id, count, frames) VALUES (?, ?, ?)"),
+    removeChunk: db.prepare("DELETE FROM chunk WHERE id = ?"),
+    addOwed: db.prepare("INSERT INTO owed (chunk, queue, unsettled) VALUES (?, ?, ?)"),
+    updateOwed: db.prepare("UPDATE owed SET unsettled = ? WHERE chunk = ? AND queue = ?"),
+    removeOwed: db.prepare("DELETE FROM owed WHERE chunk = ? AND queue = ?"),
+    frames: db.prepare("SELECT frames FROM chunk WHERE id = ?"),
+    allQueues: db.prepare("SELECT id, pool, filter FROM queue ORDER BY id"),
+    allOwed: db.prepare(
+      "SELECT queue, chunk, count, length(frames) AS byteLength, unsettled FROM owed JOIN chunk ON chunk.id = chunk ORDER BY chunk",
+    ),
+    lastChunk: db.prepare("SELECT coalesce(max(id), -1) AS last FROM chunk"),
+  };
+}
+
+function write(statements: ReturnType<typeof prepare>, batch: Batch): void {
+  for (const { id, pool, filter } of batch.opened) statements.openQueue.run(id, pool, filter);
+  for (const { id, count, bytes, owed } of batch.appends) {
+    statements.addChunk.run(id, count, bytes);
+    for (const { queue, unsettled } of owed) statements.addOwed.run(id, queue, unsettled);
+  }
+  for (const { queue, chunk, unsettled } of batch.updates) statements.updateOwed.run(unsettled, chunk, queue);
+  for (const { queue, chunk } of batch.finished) statements.removeOwed.run(chunk, queue);
+  for (const chunk of batch.unowned) statements.removeChunk.run(chunk);
+  for (const queue of batch.closed) statements.closeQueue.run(queue);
+}
+
+function isDamage(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === "SQLITE_NOTADB" || (code?.startsWith("SQLITE_CORRUPT") ?? false);
+}
+
+function asEquipoise(error: unknown, path: string): EquipoiseError {
+  if (error instanceof EquipoiseError) return error;
+  const code = systemCode(error) ?? "";
+  const detail = `${path}: ${reasonOf(error)}`;
+  if (code === "SQLITE_FULL" || code === "ENOSPC")
+    return new EquipoiseError("EQ_STORE_FULL", detail, { cause: error });
+  if (code.startsWith("SQLITE_BUSY"))
+    return new EquipoiseError("EQ_DATA_DIR_BUSY", dirname(path), { cause: error });
+  const unusable =
+    code.startsWith("SQLITE_CANTOPEN") || code.startsWith("SQLITE_READONLY") || /^E[A-Z]+$/.test(code);
+  return new EquipoiseError(unusable ? "EQ_DATA_DIR_UNUSABLE" : "EQ_STORE_FAILED", detail, { cause: error });
+}

@@ -1,0 +1,264 @@
+/**
+ * The queue of one (pool, filter), or of one plain subscriber: every message waits here until a receiver has credit.
+ *
+ * Messages are kept by slice, not one by one. Only the head of a long backlog is in memory: a slice that arrives while
+ * `maxHotBytes` are loaded leaves its bytes on disk and is read back, a batch at a time, when its turn comes.
+ * Bytes are charged from arrival to settlement. What happens at `maxBytes` is the policy's matter.
+ */
+import type { Journal, QueueId } from "../journal/journal.ts";
+import type { Slice } from "../journal/slice.ts";
+import { Delivery } from "./delivery.ts";
+import { Deque } from "./deque.ts";
+
+/** Above the first share of `maxBytes` a backlog is pressed, below the second it is relieved. */
+const highWater = 0.8;
+const lowWater = 0.5;
+
+export interface BacklogLimits {
+  maxBytes: number;
+  /** Bytes of waiting messages kept in memory when there is a disk to leave the rest on. */
+  maxHotBytes: number;
+}
+
+export class Backlog {
+  readonly #limits: BacklogLimits;
+  readonly #journal: Journal;
+  /** Absent for queues that live only in memory. */
+  readonly #queue: QueueId | undefined;
+  /** Called when messages have become ready: arrived, come back or been loaded. */
+  readonly #onReady: () => void;
+  readonly #onReadFailed: (error: Error) => void;
+  readonly #slices = new Deque<Slice>();
+  /** Messages that a receiver gave back; they go first. */
+  readonly #returned = new Deque<Delivery>();
+  /** Slices with anything unsettled. */
+  readonly #unsettled = new Set<Slice>();
+  /** Slices whose bytes this backlog keeps in memory. */
+  readonly #heated = new Set<Slice>();
+  /** How many slices at the head of `#slices` are loaded or being loaded. */
+  #hotSlices = 0;
+  #hotBytes = 0;
+  #loading = false;
+  #waiting = 0;
+  #bytes = 0;
+  #closed = false;
+  #pressed = false;
+  /** Publishers that wait for relief; at most one entry for each connection. */
+  readonly #held: (() => void)[] = [];
+  readonly #onPressed: ((pressed: boolean) => void) | undefined;
+  #inFlight = 0;
+  settled = 0;
+  dropped = 0;
+
+  constructor(options: {
+    limits: BacklogLimits;
+    journal: Journal;
+    queue: QueueId | undefined;
+    onReady: () => void;
+    onReadFailed: (error: Error) => void;
+    /** Present where a full queue pushes back on publishers. */
+    onPressed?: (pressed: boolean) => void;
+  }) {
+    this.#limits = options.limits;
+    this.#journal = options.journal;
+    this.#queue = options.queue;
+    this.#onReady = options.onReady;
+    this.#onReadFailed = options.onReadFailed;
+    this.#onPressed = options.onPressed;
+  }
+
+  get queue(): QueueId | undefined {
+    return this.#queue;
+  }
+
+  /** Messages that nobody holds. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Messages that a receiver holds. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Bytes of everything that is not settled. */
+  get byteLength(): number {
+    return this.#bytes;
+  }
+
+  get limits(): BacklogLimits {
+    return this.#limits;
+  }
+
+  /** Publishers that feed it must be held back. */
+  get pressed(): boolean {
+    return this.#pressed;
+  }
+
+  get full(): boolean {
+    return this.#bytes > this.#limits.maxBytes;
+  }
+
+  /** Adds a slice behind everything that waits. */
+  push(slice: Slice): void {
+    if (this.#closed) return this.#finish(slice);
+    this.#unsettled.add(slice);
+    this.#waiting += slice.waiting;
+    this.#bytes += slice.byteLength;
+    this.#slices.push(slice);
+    const hot = slice.chunk.loaded && this.#hotSlices === this.#slices.length - 1;
+    if (!this.#pressed && this.#bytes > this.#limits.maxBytes * highWater) this.#press(true);
+    if (hot && (!slice.chunk.durable || this.#hotBytes < this.#limits.maxHotBytes)) this.#heat(slice);
+    this.#onReady();
+  }
+
+  /** The next message, or `undefined` when none waits or the next ones are still being read from disk. */
+  take(): Delivery | undefined {
+    const delivery = this.#returned.shift() ?? this.#takeNew();
+    if (delivery === undefined) return undefined;
+    this.#waiting--;
+    this.#inFlight++;
+    return delivery;
+  }
+
+  #takeNew(): Delivery | undefined {
+    const slice = this.#slices.first;
+    if (slice === undefined) return undefined;
+    if (this.#hotSlices === 0) {
+      this.#load();
+      return undefined;
+    }
+    const delivery = new Delivery(this, slice, slice.take());
+    if (slice.waiting === 0) {
+      this.#slices.shift();
+      this.#hotSlices--;
+      this.#hotBytes -= slice.byteLength;
+      if (this.#hotBytes < this.#limits.maxHotBytes / 2) this.#load();
+    }
+    return delivery;
+  }
+
+  /** Gives a message back: it is the next to be taken. */
+  putBack(delivery: Delivery): void {
+    this.#inFlight--;
+    delivery.packetId = 0;
+    if (this.#closed) return;
+    delivery.repeated = true;
+    this.#waiting++;
+    this.#returned.unshift(delivery);
+    this.#onReady();
+  }
+
+  /** A receiver is done with a message: it is gone for good. */
+  settle(delivery: Delivery): void {
+    this.#inFlight--;
+    this.settled++;
+    delivery.packetId = 0;
+    if (this.#closed) return;
+    const { slice, index } = delivery;
+    const last = slice.settle(index);
+    if (last) this.#done(slice);
+    else if (this.#queue !== undefined && slice.chunk.durable) this.#journal.settled(this.#queue, slice);
+  }
+
+  /** Drops whole slices from the head until the backlog is within its bytes; returns how many messages went. */
+  dropOldest(): number {
+    let dropped = 0;
+    while (this.full) {
+      const slice = this.#slices.shift();
+      if (slice === undefined) break;
+      const hot = this.#hotSlices > 0;
+      if (hot) {
+        this.#hotSlices--;
+        this.#hotBytes -= slice.byteLength;
+      }
+      dropped += slice.waiting;
+      this.#waiting -= slice.waiting;
+      this.#abandon(slice);
+    }
+    this.dropped += dropped;
+    return dropped;
+  }
+
+  /** What waits in the slice will not be delivered; what is in flight from it may still be settled. */
+  #abandon(slice: Slice): void {
+    while (slice.waiting > 0) {
+      if (slice.settle(slice.take())) return this.#done(slice);
+    }
+    if (this.#queue !== undefined && slice.chunk.durable) this.#journal.settled(this.#queue, slice);
+  }
+
+  /** Ends the queue: everything that it owed is forgotten, here and in the journal. */
+  close(): void {
+    this.#closed = true;
+    for (const slice of this.#unsettled) this.#finish(slice);
+    this.#unsettled.clear();
+    this.#slices.clear();
+    this.#returned.clear();
+    this.#waiting = 0;
+    this.#bytes = 0;
+    if (this.#pressed) this.#press(false);
+    if (this.#queue !== undefined) this.#journal.closeQueue(this.#queue);
+  }
+
+  #done(slice: Slice): void {
+    this.#unsettled.delete(slice);
+    this.#bytes -= slice.byteLength;
+    this.#finish(slice);
+    if (this.#pressed && this.#bytes < this.#limits.maxBytes * lowWater) this.#press(false);
+  }
+
+  #press(pressed: boolean): void {
+    if (this.#onPressed === undefined) return;
+    this.#pressed = pressed;
+    this.#onPressed(pressed);
+    if (!pressed) for (const relieve of this.#held.splice(0)) relieve();
+  }
+
+  /** Calls back once, when the queue is no longer pressed. */
+  whenRelieved(callback: () => void): void {
+    this.#held.push(callback);
+  }
+
+  #finish(slice: Slice): void {
+    slice.unsettled = 0;
+    if (this.#heated.delete(slice)) slice.chunk.release();
+    if (this.#queue !== undefined && slice.chunk.durable) this.#journal.settled(this.#queue, slice);
+  }
+
+  #heat(slice: Slice): void {
+    this.#hotSlices++;
+    this.#hotBytes += slice.byteLength;
+    this.#heated.add(slice);
+    slice.chunk.hold();
+  }
+
+  /** Reads the next slices from disk, up to half of what may be in memory. */
+  #load(): void {
+    if (this.#loading || this.#hotSlices === this.#slices.length) return;
+    const next: Slice[] = [];
+    let bytes = 0;
+    for (let at = this.#hotSlices; at < this.#slices.length && bytes < this.#limits.maxHotBytes / 2; at++) {
+      const slice = this.#slices.at(at);
+      if (slice === undefined) break;
+      next.push(slice);
+      bytes += slice.byteLength;
+      // Held from now on: another queue may let go of the same chunk while this one waits for it.
+      slice.chunk.hold();
+    }
+    this.#loading = true;
+    const missing = next.map(({ chunk }) => chunk).filter(({ loaded }) => !loaded);
+    this.#journal.read(missing, (error) => this.#onLoaded(next, error));
+  }
+
+  #onLoaded(slices: readonly Slice[], error: Error | undefined): void {
+    this.#loading = false;
+    for (const slice of slices) {
+      const wanted = error === undefined && this.#slices.at(this.#hotSlices) === slice;
+      if (wanted) this.#heat(slice);
+      slice.chunk.release();
+    }
+    if (error === undefined) this.#onReady();
+    else this.#onReadFailed(error);
+  }
+}

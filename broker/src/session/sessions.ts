@@ -1,0 +1,211 @@
+/** All sessions by client id, their subscriptions' effects on router and pools, and their end. */
+import { type Clock, parseFilter } from "@equipoise/shared";
+import type { Events } from "../events.ts";
+import type { Retained } from "../ingress/retained.ts";
+import type { Journal } from "../journal/journal.ts";
+import { Indexes, Slice } from "../journal/slice.ts";
+import { Backlog } from "../pool/backlog.ts";
+import type { Pools } from "../pool/pools.ts";
+import { type Router, Target } from "../router/router.ts";
+import type { Turn } from "../turn.ts";
+import { type Line, Session } from "./session.ts";
+
+export interface SessionLimits {
+  /** Most messages of QoS 1 and 2 that one client holds unacknowledged. */
+  maxInFlight: number;
+  /** A plain subscriber's queue, connected or not, in bytes; the oldest messages are dropped at the bound. */
+  maxQueueBytes: number;
+  /** Sessions that wait for their client; at the bound the one that has waited longest ends. */
+  maxOfflineSessions: number;
+  /** A session whose client stays away this long ends. */
+  expireAfterMs: number;
+}
+
+export interface SessionsOptions {
+  limits: SessionLimits;
+  router: Router;
+  pools: Pools;
+  journal: Journal;
+  retained: Retained;
+  turn: Turn;
+  events: Events;
+  clock: Clock;
+  onReadFailed: (error: Error) => void;
+}
+
+/** The target of each plain subscription of a session. */
+type Targets = Map<string, Target>;
+
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #sessions = new Map<string, Session>();
+  readonly #targets = new WeakMap<Session, Targets>();
+  readonly #woken = new Set<Session>();
+  /** Sessions without a connection, by when it ended; insertion order is the order of leaving. */
+  readonly #offlineSinceMs = new Map<Session, number>();
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+    options.turn.addStep(() => this.#drain());
+  }
+
+  /** Messages that receivers have taken since the start. */
+  delivered = 0;
+
+  /** Why nobody may join a pool now, or `undefined`. */
+  poolRefusal(pool: string): string | undefined {
+    return this.#options.pools.refusal(pool);
+  }
+
+  get count(): number {
+    return this.#sessions.size;
+  }
+
+  /** The session for a client that has connected; `present` tells whether it is an old one [MQTT-3.2.2-2]. */
+  open(clientId: string, clean: boolean): { session: Session; present: boolean } {
+    const known = this.#sessions.get(clientId);
+    if (known !== undefined) {
+      if (!clean && !known.clean) {
+        this.#offlineSinceMs.delete(known);
+        this.#rejoin(known);
+        return { session: known, present: true };
+      }
+      this.#end(known);
+    }
+    const { limits, turn } = this.#options;
+    const session = new Session({
+      clientId,
+      clean,
+      maxInFlight: limits.maxInFlight,
+      nowMs: () => turn.nowMs,
+      wake: (which) => this.wake(which),
+      onDelivered: () => {
+        this.delivered++;
+      },
+    });
+    this.#sessions.set(clientId, session);
+    return { session, present: false };
+  }
+
+  /** The connection of a session ended. @param failed it was not a clean DISCONNECT */
+  detach(session: Session, failed: boolean): void {
+    session.detach(failed);
+    if (session.clean) return this.#end(session);
+    for (const filter of session.subscriptions.keys()) this.#leave(session, filter);
+    this.#offlineSinceMs.set(session, this.#options.clock.monotonicMs());
+    const oldest = this.#offlineSinceMs.keys().next().value;
+    if (this.#offlineSinceMs.size > this.#options.limits.maxOfflineSessions && oldest !== undefined)
+      this.#expire(oldest);
+  }
+
+  /** Ends sessions whose clients have stayed away for too long. */
+  removeExpired(): void {
+    const now = this.#options.clock.monotonicMs();
+    for (const [session, since] of this.#offlineSinceMs) {
+      if (now - since < this.#options.limits.expireAfterMs) return;
+      this.#expire(session);
+    }
+  }
+
+  attach(session: Session, line: Line): void {
+    session.attach(line);
+    this.wake(session);
+  }
+
+  /** Something may be sendable to this session, from its own queue or its pools. */
+  wake(session: Session): void {
+    this.#woken.add(session);
+    this.#options.pools.wake(session);
+    this.#options.turn.request();
+  }
+
+  /** Takes a granted subscription; a repeated one replaces the old and gets retained messages again [MQTT-3.8.4-3]. */
+  subscribe(session: Session, text: string, qos: number): void {
+    const { pool, filter } = parseFilter(text);
+    session.subscriptions.set(text, qos);
+    if (pool !== undefined) return this.#options.pools.join(session, pool, filter, qos);
+    const queue = this.#queueOf(session);
+    const targets = this.#targetsOf(session);
+    const old = targets.get(filter);
+    if (old !== undefined) this.#options.router.remove(filter, old);
+    const target = new Target(queue, qos);
+    targets.set(filter, target);
+    this.#options.router.add(filter, target);
+    this.#sendRetained(queue, filter, qos);
+  }
+
+  unsubscribe(session: Session, text: string): void {
+    if (!session.subscriptions.delete(text)) return;
+    const target = this.#targetsOf(session).get(text);
+    if (target === undefined) return this.#leave(session, text);
+    this.#options.router.remove(text, target);
+    this.#targetsOf(session).delete(text);
+  }
+
+  #sendRetained(queue: Backlog, filter: string, qos: number): void {
+    const chunk = this.#options.retained.chunkFor(filter);
+    if (chunk === undefined) return;
+    const indexes = new Indexes();
+    for (let index = 0; index < chunk.count; index++) indexes.add(index);
+    queue.push(new Slice(chunk, indexes, { qosCap: qos, retained: true }));
+  }
+
+  #leave(session: Session, text: string): void {
+    const { pool, filter } = parseFilter(text);
+    if (pool !== undefined) this.#options.pools.leave(session, pool, filter);
+  }
+
+  #rejoin(session: Session): void {
+    for (const [text, qos] of session.subscriptions) {
+      const { pool, filter } = parseFilter(text);
+      if (pool !== undefined) this.#options.pools.join(session, pool, filter, qos);
+    }
+  }
+
+  #expire(session: Session): void {
+    this.#options.events.emit({ event: "session.expired", clientId: session.clientId });
+    this.#end(session);
+  }
+
+  #end(session: Session): void {
+    for (const text of [...session.subscriptions.keys()]) this.unsubscribe(session, text);
+    session.queue?.close();
+    this.#offlineSinceMs.delete(session);
+    this.#woken.delete(session);
+    if (this.#sessions.get(session.clientId) === session) this.#sessions.delete(session.clientId);
+  }
+
+  #targetsOf(session: Session): Targets {
+    let targets = this.#targets.get(session);
+    if (targets === undefined) {
+      targets = new Map();
+      this.#targets.set(session, targets);
+    }
+    return targets;
+  }
+
+  #queueOf(session: Session): Backlog {
+    if (session.queue !== undefined) return session.queue;
+    const { limits, journal, events, onReadFailed } = this.#options;
+    const queue: Backlog = new Backlog({
+      limits: { maxBytes: limits.maxQueueBytes, maxHotBytes: limits.maxQueueBytes },
+      journal,
+      queue: undefined,
+      onReady: () => {
+        const messages = queue.full ? queue.dropOldest() : 0;
+        if (messages > 0) events.emit({ event: "session.dropped", clientId: session.clientId, messages });
+        this.#woken.add(session);
+        this.#options.turn.request();
+      },
+      onReadFailed,
+    });
+    session.queue = queue;
+    return queue;
+  }
+
+  #drain(): void {
+    const woken = [...this.#woken];
+    this.#woken.clear();
+    for (const session of woken) session.drain();
+  }
+}
