@@ -12,6 +12,9 @@ export interface HeartbeatSources {
   counts: () => Pick<BrokerHeartbeat, "connections" | "received" | "delivered" | "pools">;
 }
 
+/** A shorter time says nothing about the CPU. */
+const shortestSampleMs = 50;
+
 /** Missed beats after which a heartbeat has expired. */
 const beatsToExpire = 3;
 
@@ -29,6 +32,7 @@ export class BrokerHeartbeatSender {
   start(): void {
     const { clock, periodMs } = this.#sources;
     this.#lag.enable();
+    this.#cpu = process.cpuUsage();
     this.#cpuAtMs = clock.monotonicMs();
     this.#cancel = clock.every(periodMs, () => this.send("up"));
     this.send("up");
@@ -66,7 +70,7 @@ export class BrokerHeartbeatSender {
     this.#lag.reset();
     return {
       eventLoopLagMs: Math.round(lagMs * 10) / 10,
-      cpu: Math.round((user + system) / elapsedMs / 10) / 100,
+      cpu: elapsedMs < shortestSampleMs ? 0 : Math.round((user + system) / elapsedMs / 10) / 100,
       residentBytes: process.memoryUsage.rss(),
     };
   }

@@ -64,12 +64,22 @@ export class SqliteJournal implements Journal {
     worker.on("message", (reply: Reply) => this.#onReply(reply));
     worker.on("error", (error) => this.#onBroken(error));
     const now = new Date(this.#clock.wallMs()).toISOString().replace(/[:.]/g, "-");
-    const recovered = await new Promise<Recovered>((resolve, reject) => {
-      this.#settle = { resolve, reject };
-      this.#post({ kind: "open", now });
-    });
+    const recovered = await this.#open(now);
     if (recovered.setAside !== undefined) this.#onSetAside(recovered.setAside);
     return this.#restore(recovered);
+  }
+
+  async #open(now: string): Promise<Recovered> {
+    try {
+      return await new Promise<Recovered>((resolve, reject) => {
+        this.#settle = { resolve, reject };
+        this.#post({ kind: "open", now });
+      });
+    } catch (error) {
+      await this.#worker?.terminate();
+      this.#worker = undefined;
+      throw error;
+    }
   }
 
   #restore({ queues, owed, lastChunk }: Recovered): RecoveredQueue[] {

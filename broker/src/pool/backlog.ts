@@ -86,8 +86,9 @@ export class Backlog {
     return this.#bytes;
   }
 
-  get limits(): BacklogLimits {
-    return this.#limits;
+  /** Bytes of waiting messages that are in memory. */
+  get hotBytes(): number {
+    return this.#hotBytes;
   }
 
   /** Publishers that feed it must be held back. */

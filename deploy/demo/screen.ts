@@ -1,0 +1,89 @@
+/** What the demo shows while it runs: a live picture on a terminal, a line now and then elsewhere. */
+import { styleText } from "node:util";
+import type { BrokerHeartbeat, MemberReport } from "@equipoise/shared";
+import { createLogUpdate } from "log-update";
+
+export interface Snapshot {
+  elapsedMs: number;
+  speed: string;
+  read: number;
+  acknowledged: number;
+  delivered: number;
+  duplicates: number;
+  ticksPerSecond: number;
+  /** Of the recording, 0 to 1; null while unknown. */
+  done: number | null;
+  waiting: number;
+  heartbeat: BrokerHeartbeat | undefined;
+  members: readonly { clientId: string; workMs: number; handled: number; perSecond: number }[];
+}
+
+const plainPeriodMs = 2_000;
+const barWidth = 24;
+
+const number = (value: number, width: number): string => Math.round(value).toLocaleString("en-US").padStart(width);
+
+export class Screen {
+  readonly #live = process.stdout.isTTY === true;
+  readonly #update = createLogUpdate(process.stdout);
+  #lastPlainMs = Number.NEGATIVE_INFINITY;
+
+  show(snapshot: Snapshot): void {
+    if (this.#live) return this.#update(picture(snapshot).join("\n"));
+    if (snapshot.elapsedMs - this.#lastPlainMs < plainPeriodMs) return;
+    this.#lastPlainMs = snapshot.elapsedMs;
+    process.stdout.write(`${plainLine(snapshot)}\n`);
+  }
+
+  /** Leaves the last picture where it is. */
+  end(): void {
+    if (this.#live) this.#update.done();
+  }
+}
+
+function plainLine({ read, acknowledged, delivered, ticksPerSecond, heartbeat, members, elapsedMs }: Snapshot): string {
+  const backlog = heartbeat?.pools[0]?.backlog ?? 0;
+  const shares = members.map(({ clientId, handled }) => `${clientId} ${handled}`).join(", ");
+  const seconds = Math.round(elapsedMs / 1_000);
+  return `${seconds} s: read ${read}, acknowledged ${acknowledged}, delivered ${delivered} (${shares}), ${Math.round(ticksPerSecond)} ticks/s, backlog ${backlog}`;
+}
+
+function picture(snapshot: Snapshot): string[] {
+  const { heartbeat, read, acknowledged, delivered, duplicates, ticksPerSecond, waiting, speed, done } = snapshot;
+  const pool = heartbeat?.pools[0];
+  const pace = { max: "as fast as it goes", realtime: "at real pace" }[speed] ?? `at ${speed} times real pace`;
+  return [
+    styleText("bold", "Equipoise") + styleText("dim", `  recorded Binance trades, BTCUSDT of 2024-08-08, ${pace}`),
+    "",
+    `  replay   ${done === null ? "".padEnd(barWidth) : bar(done)}  ${number(ticksPerSecond, 7)} ticks/s`,
+    `  agent    read ${number(read, 9)}   in its buffer ${number(waiting, 7)}   acknowledged ${number(acknowledged, 9)}`,
+    `  broker   backlog ${number(pool?.backlog ?? 0, 6)}   in flight ${number(pool?.inFlight ?? 0, 5)}   free credit ${number(pool?.freeCredit ?? 0, 5)}   ${heartbeat?.durability ?? ""}`,
+    `  pool     delivered ${number(delivered, 9)}   duplicates ${number(duplicates, 4)}`,
+    "",
+    styleText("dim", "  member         work        share                       ticks/s   latency  held/credit  health"),
+    ...snapshot.members.map((member) => memberRow(member, snapshot, pool?.memberReports)),
+    "",
+    styleText("dim", "  Ctrl-C stops"),
+  ];
+}
+
+function memberRow(
+  { clientId, workMs, handled, perSecond }: Snapshot["members"][number],
+  { members }: Snapshot,
+  reports: readonly MemberReport[] | undefined,
+): string {
+  const total = members.reduce((sum, member) => sum + member.handled, 0);
+  const share = total === 0 ? 0 : handled / total;
+  const report = reports?.find((other) => other.clientId === clientId);
+  const latency = report?.ackLatencyMs == null ? "-" : `${report.ackLatencyMs.toFixed(1)} ms`;
+  const held = report === undefined ? "-" : `${report.inFlight}/${report.credit}`;
+  const percent = `${(share * 100).toFixed(1)} %`.padStart(7);
+  const health = report?.health ?? "-";
+  const colour = health === "HEALTHY" ? "green" : health === "UNHEALTHY" ? "red" : "yellow";
+  return `  ${clientId.padEnd(13)}${`${workMs} ms`.padStart(6)}   ${bar(share, 16)} ${percent} ${number(perSecond, 10)} ${latency.padStart(9)} ${held.padStart(12)}  ${styleText(colour, health)}`;
+}
+
+function bar(share: number, width = barWidth): string {
+  const full = Math.round(Math.min(1, share) * width);
+  return styleText("cyan", "█".repeat(full)) + styleText("dim", "░".repeat(width - full));
+}
