@@ -24,7 +24,16 @@ export class RawClient {
     await once(socket, "connect");
     const client = new RawClient(socket);
     const answered = client.#answer(2);
-    socket.write(generate({ cmd: "connect", clientId, clean: true, keepalive: 0, protocolVersion: 4, protocolId: "MQTT" }));
+    socket.write(
+      generate({
+        cmd: "connect",
+        clientId,
+        clean: true,
+        keepalive: 0,
+        protocolVersion: 4,
+        protocolId: "MQTT",
+      }),
+    );
     await answered;
     return client;
   }
@@ -32,7 +41,9 @@ export class RawClient {
   async subscribe(filter: string, qos: 0 | 1): Promise<void> {
     const answered = this.#answer(9);
     this.#socket.write(
-      generate({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: filter, qos }] } as Parameters<typeof generate>[0]),
+      generate({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: filter, qos }] } as Parameters<
+        typeof generate
+      >[0]),
     );
     await answered;
   }
@@ -47,7 +58,15 @@ export class RawClient {
    */
   async publish(topic: string, options: { payload: Buffer; window: number; count: number }): Promise<void> {
     const { payload, window, count } = options;
-    const frame = generate({ cmd: "publish", topic, payload, qos: 1, messageId: 1, dup: false, retain: false });
+    const frame = generate({
+      cmd: "publish",
+      topic,
+      payload,
+      qos: 1,
+      messageId: 1,
+      dup: false,
+      retain: false,
+    });
     const idAt = frame.length - payload.length - 2;
     const burst = Buffer.concat(Array.from({ length: window }, () => frame));
     let sent = 0;

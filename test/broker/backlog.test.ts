@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { systemClock } from "@equipoise/shared";
 import { type Test, test } from "tap";
-import { MemoryJournal } from "../../broker/src/journal/memory.ts";
 import type { Journal } from "../../broker/src/journal/journal.ts";
+import { MemoryJournal } from "../../broker/src/journal/memory.ts";
 import { SqliteJournal } from "../../broker/src/journal/sqlite.ts";
 import { Backlog, type BacklogLimits } from "../../broker/src/pool/backlog.ts";
 import type { Delivery } from "../../broker/src/pool/delivery.ts";
@@ -40,7 +40,10 @@ test("messages leave in the order in which they came; one that comes back is the
   t.same([textOf(first), textOf(second)], ["m0", "m1"]);
   backlog.putBack(second);
   backlog.putBack(first);
-  t.same([0, 1, 2, 3].map(() => textOf(backlog.take())), ["m0", "m1", "m2", undefined]);
+  t.same(
+    [0, 1, 2, 3].map(() => textOf(backlog.take())),
+    ["m0", "m1", "m2", undefined],
+  );
   t.same([backlog.waiting, backlog.inFlight], [0, 3]);
 });
 

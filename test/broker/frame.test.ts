@@ -19,23 +19,27 @@ test("however a stream is cut into segments, the same frames come out", async (t
     minLength: 1,
     maxLength: 12,
   });
-  const property = fc.property(sizes, fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1 }), (lengths, cuts) => {
-    const frames = lengths.map((size, index) => frame((index % 14) + 1, size));
-    const stream = Buffer.concat(frames);
-    const seen: string[] = [];
-    const reader = new FrameReader(65_536, (bytes, start, body, end) => {
-      // The body begins behind the remaining length, and the handler gets whole frames only.
-      if (body - start < 2 || body > end) throw new Error("bad offsets");
-      seen.push(copyOf(bytes, start, end));
-      return true;
-    });
-    for (let at = 0, turn = 0; at < stream.length; turn++) {
-      const size = cuts[turn % cuts.length] as number;
-      reader.push(Buffer.from(stream.subarray(at, at + size)));
-      at += size;
-    }
-    return JSON.stringify(seen) === JSON.stringify(frames.map((bytes) => bytes.toString("hex")));
-  });
+  const property = fc.property(
+    sizes,
+    fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1 }),
+    (lengths, cuts) => {
+      const frames = lengths.map((size, index) => frame((index % 14) + 1, size));
+      const stream = Buffer.concat(frames);
+      const seen: string[] = [];
+      const reader = new FrameReader(65_536, (bytes, start, body, end) => {
+        // The body begins behind the remaining length, and the handler gets whole frames only.
+        if (body - start < 2 || body > end) throw new Error("bad offsets");
+        seen.push(copyOf(bytes, start, end));
+        return true;
+      });
+      for (let at = 0, turn = 0; at < stream.length; turn++) {
+        const size = cuts[turn % cuts.length] as number;
+        reader.push(Buffer.from(stream.subarray(at, at + size)));
+        at += size;
+      }
+      return JSON.stringify(seen) === JSON.stringify(frames.map((bytes) => bytes.toString("hex")));
+    },
+  );
   fc.assert(property, { numRuns: 300 });
   t.pass("300 streams");
 });
@@ -64,12 +68,9 @@ test("a length over the limit is refused as soon as its digits are read", async 
 
 test("a remaining length of five digits is malformed, also when it comes byte by byte", async (t) => {
   const reader = new FrameReader(1_000, () => true);
-  t.throws(
-    () => {
-      for (const byte of [0x30, 0xff, 0xff, 0xff, 0xff, 0x01]) reader.push(Buffer.from([byte]));
-    },
-    /more than four bytes/,
-  );
+  t.throws(() => {
+    for (const byte of [0x30, 0xff, 0xff, 0xff, 0xff, 0x01]) reader.push(Buffer.from([byte]));
+  }, /more than four bytes/);
 });
 
 test("a megabyte in one-byte segments costs as much per byte as a small frame", async (t) => {

@@ -26,15 +26,26 @@ export function wholeSlice(chunk: Chunk, only?: readonly number[]): Slice {
   return new Slice(chunk, indexes);
 }
 
-export const append = (journal: Journal, chunk: Chunk, owed: Parameters<Journal["append"]>[1]): Promise<void> =>
-  new Promise((resolve, reject) => journal.append(chunk, owed, (error) => (error ? reject(error) : resolve())));
+export const append = (
+  journal: Journal,
+  chunk: Chunk,
+  owed: Parameters<Journal["append"]>[1],
+): Promise<void> =>
+  new Promise((resolve, reject) =>
+    journal.append(chunk, owed, (error) => (error ? reject(error) : resolve())),
+  );
 
 /** The unsettled texts of each recovered queue, read back from the store. */
-export async function textsOf(journal: Journal, queues: readonly RecoveredQueue[]): Promise<Record<string, string[]>> {
+export async function textsOf(
+  journal: Journal,
+  queues: readonly RecoveredQueue[],
+): Promise<Record<string, string[]>> {
   const texts: Record<string, string[]> = {};
   for (const { pool, filter, slices } of queues) {
     const chunks = slices.map(({ chunk }) => chunk).filter(({ loaded }) => !loaded);
-    await new Promise<void>((resolve, reject) => journal.read(chunks, (error) => (error ? reject(error) : resolve())));
+    await new Promise<void>((resolve, reject) =>
+      journal.read(chunks, (error) => (error ? reject(error) : resolve())),
+    );
     texts[`${pool} ${filter}`] = slices.flatMap((slice) =>
       Array.from({ length: slice.count }, () => slice.chunk.payloadOf(slice.take()).toString()),
     );

@@ -6,7 +6,14 @@ import { MemoryJournal } from "../../broker/src/journal/memory.ts";
 import { SqliteJournal } from "../../broker/src/journal/sqlite.ts";
 import { SqliteStore } from "../../broker/src/journal/sqlite-store.ts";
 import { temporaryDirectory } from "../support/broker.ts";
-import { append, type Bench, journalConformance, makeChunk, textsOf, wholeSlice } from "./journal-conformance.ts";
+import {
+  append,
+  type Bench,
+  journalConformance,
+  makeChunk,
+  textsOf,
+  wholeSlice,
+} from "./journal-conformance.ts";
 
 function sqliteAt(path: string, setAside: string[] = []): SqliteJournal {
   return new SqliteJournal({ path, clock: systemClock, onSetAside: (where) => setAside.push(where) });
@@ -33,7 +40,8 @@ test("the SQLite journal commits with synchronous=FULL, also after many writes",
   const store = new SqliteStore(join(await temporaryDirectory(t), "journal.db"));
   store.open("now");
   const none = { opened: [], closed: [], updates: [], finished: [], unowned: [] };
-  for (let id = 0; id < 5; id++) store.commit({ ...none, appends: [{ id, count: 1, bytes: Buffer.from("x"), owed: [] }] });
+  for (let id = 0; id < 5; id++)
+    store.commit({ ...none, appends: [{ id, count: 1, bytes: Buffer.from("x"), owed: [] }] });
   t.equal(store.synchronousLevel(), 2);
   store.close();
 });
@@ -47,7 +55,10 @@ test("a journal file that is no database is set aside, and a new one is begun", 
   const chunk = makeChunk(journal, ["m0"]);
   await append(journal, chunk, [{ queue: journal.openQueue("p", "t"), slice: wholeSlice(chunk) }]);
   await journal.stop();
-  t.ok(readdirSync(join(bench.path, "..")).some((name) => name.includes("damaged")), "the old bytes are kept");
+  t.ok(
+    readdirSync(join(bench.path, "..")).some((name) => name.includes("damaged")),
+    "the old bytes are kept",
+  );
 });
 
 test("a second journal on the same directory is refused by name while the first runs", async (t) => {
@@ -78,7 +89,8 @@ test("the files as they are right after a commit hold what was committed, withou
   // What a power cut leaves: the files of this moment, the WAL not checkpointed.
   const copy = join(await temporaryDirectory(t), "cut");
   mkdirSync(copy);
-  for (const name of readdirSync(join(bench.path, ".."))) copyFileSync(join(bench.path, "..", name), join(copy, name));
+  for (const name of readdirSync(join(bench.path, "..")))
+    copyFileSync(join(bench.path, "..", name), join(copy, name));
   await journal.stop();
   const after = sqliteAt(join(copy, "journal.db"));
   t.same(await textsOf(after, await after.start()), { "p t": ["m0", "m1"] });

@@ -49,7 +49,9 @@ test("after any adds and removes the router finds what a plain list of filters f
     .tuple(fc.array(level, { minLength: 1, maxLength: 4 }), fc.boolean())
     .map(([levels, rest]) => [...levels, ...(rest ? ["#"] : [])].join("/"))
     .filter((text) => text !== "");
-  const topic = fc.array(fc.constantFrom("a", "b", ""), { minLength: 1, maxLength: 5 }).map((levels) => levels.join("/"));
+  const topic = fc
+    .array(fc.constantFrom("a", "b", ""), { minLength: 1, maxLength: 5 })
+    .map((levels) => levels.join("/"));
   const steps = fc.array(fc.record({ filter, remove: fc.boolean() }), { maxLength: 30 });
   const property = fc.property(steps, topic, (changes, name) => {
     const router = new Router();
@@ -78,5 +80,9 @@ test("a topic that is not UTF-8 or has U+0000 has a fault", async (t) => {
   const router = new Router();
   t.match(router.topicAt(Buffer.from([0xc3, 0x28]), 0, 2).fault, /UTF-8/);
   t.match(router.topicAt(Buffer.from("a\u0000b"), 0, 3).fault, /U\+0000/);
-  t.equal(router.topicAt(Buffer.from("\ufeffa"), 0, 4).name, "\ufeffa", "a byte order mark is part of the name");
+  t.equal(
+    router.topicAt(Buffer.from("\ufeffa"), 0, 4).name,
+    "\ufeffa",
+    "a byte order mark is part of the name",
+  );
 });

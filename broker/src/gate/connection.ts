@@ -58,6 +58,7 @@ const type = {
   disconnect: 14,
 } as const;
 
+const connectFirst = 0x10;
 const connackFirst = 0x20;
 /** Topics whose authorisation a connection remembers; at the bound it starts anew. */
 const maxRememberedTopics = 1_024;
@@ -76,6 +77,7 @@ export class Connection implements ControlOwner, Line, Publisher {
   lastTopic: Publisher["lastTopic"];
   #session: Session | undefined;
   #state: "new" | "connecting" | "connected" | "closed" = "new";
+  #begun = false;
   /** A control packet is with aedes. */
   #asking = false;
   #cleanEnd = false;
@@ -195,6 +197,8 @@ export class Connection implements ControlOwner, Line, Publisher {
     turn.begin();
     this.#heardMs = turn.nowMs;
     try {
+      if (!this.#begun) checkFirstByte(chunk);
+      this.#begun = true;
       this.#reader.push(chunk);
     } catch (error) {
       this.#fail(error);
@@ -365,6 +369,11 @@ export class Connection implements ControlOwner, Line, Publisher {
     socket.setTimeout(lingerMs, () => socket.destroy());
     socket.destroySoon();
   }
+}
+
+/** Whoever speaks another protocol is told apart by one byte, not by a timeout [MQTT-3.1.0-1]. */
+function checkFirstByte(chunk: Buffer): void {
+  if (chunk[0] !== connectFirst) throw new Fault("unexpectedPacket", "the first packet is no CONNECT");
 }
 
 /** Longest wait for a client that does not take the last bytes meant for it. */

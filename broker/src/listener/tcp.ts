@@ -33,11 +33,8 @@ export class TcpListener implements Listener {
   }
 
   async stop(): Promise<void> {
-    const server = this.#server;
-    if (server === undefined) return;
+    // Not awaited: it ends with its last connection, and those are closed later.
+    this.#server?.close();
     this.#server = undefined;
-    const closed = once(server, "close");
-    server.close();
-    await closed;
   }
 }
