@@ -44,6 +44,8 @@ tap.on("close", (status) => {
   // A test file that crashed counts even when no assertion in it failed.
   const crashed = status !== 0 && counts.fail === 0 ? 1 : 0;
   const skipped = counts.skip + counts.todo;
-  say(`\n${counts.pass} passed, ${counts.fail + broken + crashed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  say(
+    `\n${counts.pass} passed, ${counts.fail + broken + crashed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`,
+  );
   process.exit(status === 0 && broken === 0 ? 0 : 1);
 });

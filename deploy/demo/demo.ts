@@ -126,7 +126,8 @@ export class Demo implements Service {
       "shared/bin/equipoise-consume.mjs",
       [...args, "--format", "json", "--work-ms", String(workMs)],
       (line) => {
-        if (line.type === "trade") this.#tally.add(clientId, `${line.agent} ${line.epoch} ${line.symbol}`, count(line.seq));
+        if (line.type === "trade")
+          this.#tally.add(clientId, `${line.agent} ${line.epoch} ${line.symbol}`, count(line.seq));
       },
     );
   }
@@ -145,7 +146,12 @@ export class Demo implements Service {
     );
   }
 
-  #launch(name: string, launcher: string, args: readonly string[], onLine: (line: Line) => void = () => {}): Child {
+  #launch(
+    name: string,
+    launcher: string,
+    args: readonly string[],
+    onLine: (line: Line) => void = () => {},
+  ): Child {
     const child = new Child(name, launcher, args, onLine);
     child.ended.then((code) => {
       if (this.#stopping || (child === this.#agent && this.#config.once && code === 0)) return;
@@ -171,7 +177,10 @@ export class Demo implements Service {
     await this.#agent?.event("ended");
     let last = -1;
     let sinceMs = performance.now();
-    while (this.#tally.delivered < this.#progress.acknowledged && performance.now() - sinceMs < giveUpAfterMs) {
+    while (
+      this.#tally.delivered < this.#progress.acknowledged &&
+      performance.now() - sinceMs < giveUpAfterMs
+    ) {
       if (this.#tally.delivered !== last) {
         last = this.#tally.delivered;
         sinceMs = performance.now();
@@ -190,8 +199,12 @@ export class Demo implements Service {
     const lost = Math.max(0, acknowledged - delivered);
     const rows = { "ticks read": read, buffered, published, acknowledged, delivered, duplicates, lost };
     const seconds = (performance.now() - this.#startedMs) / 1_000;
-    const lines = Object.entries(rows).map(([name, value]) => `${name.padEnd(14)}${String(value).padStart(9)}`);
-    const shares = members.map(({ clientId }) => `${clientId} ${this.#tally.byMember.get(clientId) ?? 0}`).join(", ");
+    const lines = Object.entries(rows).map(
+      ([name, value]) => `${name.padEnd(14)}${String(value).padStart(9)}`,
+    );
+    const shares = members
+      .map(({ clientId }) => `${clientId} ${this.#tally.byMember.get(clientId) ?? 0}`)
+      .join(", ");
     process.stdout.write(`\n${lines.join("\n")}\n\nhandled by ${shares} in ${seconds.toFixed(1)} s\n`);
     return lost;
   }

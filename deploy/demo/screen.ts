@@ -21,7 +21,8 @@ export interface Snapshot {
 const plainPeriodMs = 2_000;
 const barWidth = 24;
 
-const number = (value: number, width: number): string => Math.round(value).toLocaleString("en-US").padStart(width);
+const number = (value: number, width: number): string =>
+  Math.round(value).toLocaleString("en-US").padStart(width);
 
 export class Screen {
   readonly #live = process.stdout.isTTY === true;
@@ -41,7 +42,15 @@ export class Screen {
   }
 }
 
-function plainLine({ read, acknowledged, delivered, ticksPerSecond, heartbeat, members, elapsedMs }: Snapshot): string {
+function plainLine({
+  read,
+  acknowledged,
+  delivered,
+  ticksPerSecond,
+  heartbeat,
+  members,
+  elapsedMs,
+}: Snapshot): string {
   const backlog = heartbeat?.pools[0]?.backlog ?? 0;
   const shares = members.map(({ clientId, handled }) => `${clientId} ${handled}`).join(", ");
   const seconds = Math.round(elapsedMs / 1_000);
@@ -49,18 +58,24 @@ function plainLine({ read, acknowledged, delivered, ticksPerSecond, heartbeat, m
 }
 
 function picture(snapshot: Snapshot): string[] {
-  const { heartbeat, read, acknowledged, delivered, duplicates, ticksPerSecond, waiting, speed, done } = snapshot;
+  const { heartbeat, read, acknowledged, delivered, duplicates, ticksPerSecond, waiting, speed, done } =
+    snapshot;
   const pool = heartbeat?.pools[0];
-  const pace = { max: "as fast as it goes", realtime: "at real pace" }[speed] ?? `at ${speed} times real pace`;
+  const pace =
+    { max: "as fast as it goes", realtime: "at real pace" }[speed] ?? `at ${speed} times real pace`;
   return [
-    styleText("bold", "Equipoise") + styleText("dim", `  recorded Binance trades, BTCUSDT of 2024-08-08, ${pace}`),
+    styleText("bold", "Equipoise") +
+      styleText("dim", `  recorded Binance trades, BTCUSDT of 2024-08-08, ${pace}`),
     "",
     `  replay   ${done === null ? "".padEnd(barWidth) : bar(done)}  ${number(ticksPerSecond, 7)} ticks/s`,
     `  agent    read ${number(read, 9)}   in its buffer ${number(waiting, 7)}   acknowledged ${number(acknowledged, 9)}`,
     `  broker   backlog ${number(pool?.backlog ?? 0, 6)}   in flight ${number(pool?.inFlight ?? 0, 5)}   free credit ${number(pool?.freeCredit ?? 0, 5)}   ${heartbeat?.durability ?? ""}`,
     `  pool     delivered ${number(delivered, 9)}   duplicates ${number(duplicates, 4)}`,
     "",
-    styleText("dim", "  member         work        share                       ticks/s   latency  held/credit  health"),
+    styleText(
+      "dim",
+      "  member         work        share                       ticks/s   latency  held/credit  health",
+    ),
     ...snapshot.members.map((member) => memberRow(member, snapshot, pool?.memberReports)),
     "",
     styleText("dim", "  Ctrl-C stops"),

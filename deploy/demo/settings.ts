@@ -6,13 +6,20 @@ const speed = z.union([z.enum(["realtime", "max"]), z.string().regex(/^\d+(\.\d+
 });
 
 const settings = {
-  once: flag(false, "replay the recording once, print a summary and end; exit code 0 only if nothing was lost"),
+  once: flag(
+    false,
+    "replay the recording once, print a summary and end; exit code 0 only if nothing was lost",
+  ),
   speed: text("10", "pace of the replay: realtime, max, or N times real time", {
     placeholder: "realtime|max|N",
     schema: speed as z.ZodType<string>,
   }),
   durability: choice(["disk", "memory"], "disk", "what the demo's broker promises"),
-  strategy: choice(["least_connections", "round_robin"], "least_connections", "how the pool chooses a member"),
+  strategy: choice(
+    ["least_connections", "round_robin"],
+    "least_connections",
+    "how the pool chooses a member",
+  ),
 };
 
 export type DemoConfig = Config<typeof settings>;
@@ -21,5 +28,9 @@ export const program: Program<typeof settings> = {
   name: "npm start --",
   summary: "one broker, one agent replaying recorded trades, and a pool of three members of unequal speed",
   settings,
-  examples: ["npm start", "npm start -- --once --speed max", "npm start -- --speed realtime --strategy round_robin"],
+  examples: [
+    "npm start",
+    "npm start -- --once --speed max",
+    "npm start -- --speed realtime --strategy round_robin",
+  ],
 };

@@ -48,6 +48,11 @@ export const errorTable = {
     remedy: "stop that process, or give this one a directory of its own with --data-dir",
     retryable: true,
   },
+  EQ_AGENT_ID_CHANGED: {
+    cause: "the data directory holds undelivered ticks of another agent id",
+    remedy: "start with that --agent-id until they are delivered, or choose another --data-dir",
+    retryable: false,
+  },
   EQ_STORE_FULL: {
     cause: "the disk is full",
     remedy: "free space on the disk; nothing accepted is lost and work goes on by itself",
@@ -159,6 +164,7 @@ export function systemCode(error: unknown): string | undefined {
 
 /** The message of an unknown thrown value, on one line. */
 export function reasonOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  // Several failed connections at once (`localhost` is two addresses) come as one error without a message.
+  const text = error instanceof Error ? error.message || systemCode(error) || error.name : String(error);
   return text.replace(/\s*\n\s*/g, " ").trim();
 }

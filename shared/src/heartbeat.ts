@@ -37,9 +37,11 @@ export interface AgentHeartbeat {
     reconnects: number;
   };
   sources: { spec: string; state: "running" | "ended" | "failed"; ticks: number; skipped: number }[];
+  /** What could not be found out is null. */
   device: {
-    cpu: number;
-    memoryUsedBytes: number;
+    /** Share of all cores, 0 to 1. */
+    cpu: number | null;
+    memoryUsedBytes: number | null;
     residentBytes: number;
     temperatureC: number | null;
     diskFreeBytes: number | null;

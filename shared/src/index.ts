@@ -2,6 +2,7 @@
 export { type Clock, systemClock } from "./clock.ts";
 export * from "./config/index.ts";
 export { decimalFromNumberToken, isDecimal, parseJsonKeepingDigits } from "./decimal.ts";
+export { ensureDirectory } from "./directory.ts";
 export { EquipoiseError, type ErrorCode, errorTable, reasonOf, systemCode } from "./errors.ts";
 export {
   type AgentHeartbeat,

@@ -9,9 +9,9 @@
  * Durability: WAL with synchronous=FULL, which is set here and read back after the first write, because better-sqlite3
  * is built with a WAL default of NORMAL that only takes hold then. The exclusive lock keeps a second broker out.
  */
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
-import { EquipoiseError, reasonOf, systemCode } from "@equipoise/shared";
+import { ensureDirectory, EquipoiseError, reasonOf, systemCode } from "@equipoise/shared";
 import Database from "better-sqlite3";
 
 export interface OwedRow {
@@ -81,7 +81,7 @@ export class SqliteStore {
    */
   open(now: string): Recovered {
     try {
-      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o750 });
+      ensureDirectory(dirname(this.#path));
       return this.#openOnce(undefined);
     } catch (error) {
       this.#db?.close();

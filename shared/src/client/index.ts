@@ -1,1 +1,15 @@
-export {};
+/** The consumer helper: members of pools and exclusive consumers, on any MQTT 3.1.1 broker. */
+export type {
+  Consumer,
+  ConsumerEvent,
+  ConsumerOptions,
+  ConsumerStats,
+  Finish,
+  Handler,
+  RecordContext,
+  TlsOptions,
+} from "./consumer.ts";
+export { type ExclusiveOptions, subscribe } from "./exclusive-consumer.ts";
+export type { MissingTicks } from "./gaps.ts";
+export { joinPool, type PoolOptions } from "./pool-consumer.ts";
+export { drainOnSignals } from "./signals.ts";

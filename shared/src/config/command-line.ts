@@ -94,8 +94,14 @@ function docOf({ setting }: FlatSetting): string {
   const fallback = setting.default;
   const shown =
     fallback !== undefined && fallback !== false && !(Array.isArray(fallback) && fallback.length === 0);
-  if (shown) notes.push(`default ${typeof fallback === "object" ? JSON.stringify(fallback) : fallback}`);
+  if (shown) notes.push(`default ${showDefault(fallback)}`);
   return notes.length === 0 ? setting.doc : `${setting.doc} (${notes.join("; ")})`;
+}
+
+function showDefault(fallback: unknown): string {
+  if (Array.isArray(fallback) && fallback.every((item) => typeof item === "string"))
+    return fallback.join(", ");
+  return typeof fallback === "object" ? JSON.stringify(fallback) : String(fallback);
 }
 
 function row(head: string, doc: string, width: number): string[] {
@@ -130,16 +136,21 @@ function printConfig<S extends Settings>({ config, origins, flat }: Loaded<S>): 
     }
     group = parents;
     const value = path.reduce<unknown>((inner, name) => (inner as Record<string, unknown>)[name], config);
-    const shown = setting.secret && value !== undefined ? "(hidden)" : value;
+    const indent = "  ".repeat(parents.length);
+    const name = path.at(-1) ?? key;
+    const origin = origins.get(key) ?? "default";
+    const hidden = setting.secret && value !== undefined;
     lines.push(
-      ...entry("  ".repeat(parents.length), path.at(-1) ?? key, shown, origins.get(key) ?? "default"),
+      hidden ? `${indent}# ${name} is set but not shown # ${origin}` : entry(indent, name, value, origin),
     );
   }
   return `${lines.join("\n")}\n`;
 }
 
-function entry(indent: string, name: string, value: unknown, origin: string): string[] {
-  if (value === undefined) return [`${indent}# ${name} is not set`];
-  const body = stringify(value, { collectionStyle: "flow", lineWidth: 0 }).trimEnd();
-  return [`${indent}${name}: ${body} # ${origin}`];
+function entry(indent: string, name: string, value: unknown, origin: string): string {
+  if (value === undefined) return `${indent}# ${name} is not set`;
+  const yaml = stringify(value, { collectionStyle: "flow", lineWidth: 0 }).trimEnd();
+  // The comment needs the value on one line, and JSON is YAML too.
+  const body = yaml.includes("\n") ? JSON.stringify(value) : yaml;
+  return `${indent}${name}: ${body} # ${origin}`;
 }

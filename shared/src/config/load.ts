@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { parse as parseYaml, YAMLParseError } from "yaml";
 import type * as z from "zod";
 import { EquipoiseError, reasonOf } from "../errors.ts";
+import { allowedKeys, wording } from "./issue.ts";
 import { type Config, isSetting, type Setting, type Settings } from "./setting.ts";
 
 /** Where a value came from, for people: `default`, `file /etc/x.yaml`, `EQUIPOISE_LISTEN`, `--listen`. */
@@ -81,9 +82,9 @@ function find(
 }
 
 function checked({ key, setting }: FlatSetting, value: unknown, origin: Origin): unknown {
-  const result = setting.schema.safeParse(value);
+  const result = setting.schema.safeParse(value, { error: wording });
   if (result.success) return result.data;
-  throw badValue(key, value, origin, result.error, setting.secret);
+  throw badValue(key, value, origin, result.error, setting);
 }
 
 function badValue(
@@ -91,28 +92,28 @@ function badValue(
   value: unknown,
   origin: Origin,
   error: z.ZodError,
-  secret: boolean,
+  { secret, schema }: Setting<unknown>,
 ): EquipoiseError {
-  const issue = error.issues[0];
+  // A misspelt key explains why another one is missing.
+  const issue = error.issues.find(({ code }) => code === "unrecognized_keys") ?? error.issues[0];
   const path = [key, ...(issue?.path ?? []).map(String)].join(".");
   const at = (issue?.path ?? []).reduce<unknown>(
     (inner, part) => (inner as Record<PropertyKey, unknown>)?.[part],
     value,
   );
-  const shown = secret ? "(hidden)" : (JSON.stringify(at) ?? "nothing");
-  const unknown = issue?.code === "unrecognized_keys";
-  const code = unknown ? "EQ_CONFIG_UNKNOWN_KEY" : "EQ_CONFIG_BAD_VALUE";
-  const detail = unknown
-    ? `${path} has ${issue.keys.map((name) => JSON.stringify(name)).join(", ")}, from ${origin}`
-    : `${path} is ${shown}, from ${origin}: ${issue?.message ?? "not allowed"}`;
-  return new EquipoiseError(code, detail);
+  const shown = secret ? "(hidden)" : (JSON.stringify(at) ?? "missing");
+  if (issue?.code === "unrecognized_keys") {
+    const keys = issue.keys.map((name) => [path, name].join(".")).join(", ");
+    const allowed = allowedKeys(schema, issue.path)?.join(", ") ?? "no other keys";
+    return new EquipoiseError("EQ_CONFIG_UNKNOWN_KEY", `${keys}, from ${origin}; allowed here: ${allowed}`);
+  }
+  const detail = `${path} is ${shown}, from ${origin}: ${issue?.message ?? "not allowed"}`;
+  return new EquipoiseError("EQ_CONFIG_BAD_VALUE", detail);
 }
 
 function readFile(file: string, settings: Settings): Map<string, unknown> {
   const values = new Map<string, unknown>();
-  const content = parseFile(file);
-  if (content === null || content === undefined) return values;
-  collect(content, settings, [], file, values);
+  collect(parseFile(file), settings, [], file, values);
   return values;
 }
 
@@ -134,7 +135,9 @@ function collect(
   file: string,
   into: Map<string, unknown>,
 ): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  // A group of which every key is commented out.
+  if (value === null) return;
+  if (typeof value !== "object" || Array.isArray(value)) {
     const where = path.length === 0 ? "the top level" : path.join(".");
     throw new EquipoiseError(
       "EQ_CONFIG_BAD_VALUE",

@@ -110,7 +110,9 @@ export function integer(
   range: { min?: number; max?: number; placeholder?: string } = {},
 ): Setting<number> {
   const { min = 0, max = Number.MAX_SAFE_INTEGER, placeholder = "N" } = range;
-  return make(z.int().min(min).max(max), fallback, doc, asNumber, { placeholder });
+  const upTo = max === Number.MAX_SAFE_INTEGER ? "" : ` to ${max}`;
+  const form = `must be an integer from ${min}${upTo}`;
+  return make(z.int(form).min(min, form).max(max, form), fallback, doc, asNumber, { placeholder });
 }
 
 export function bytes(fallback: number, doc: string): Setting<number> {

@@ -1,0 +1,247 @@
+/**
+ * One MQTT connection of a consumer, on mqtt.js; a new one is a new client, so nothing of the old one is ever resent.
+ *
+ * mqtt.js handles one message at a time, acknowledges it by itself when `handleMessage` calls back, and reads nothing
+ * meanwhile, not even the answer to its own ping. So the callback is called at once, with an error, which is what
+ * keeps mqtt.js from acknowledging; PUBACKs are written here when the handlers have finished. While reading is held
+ * on purpose, the callback is kept back and the pings are sent from here, for their answers cannot be seen.
+ */
+import {
+  connect,
+  type ErrorWithReasonCode,
+  type IClientOptions,
+  type IPublishPacket,
+  type MqttClient,
+} from "mqtt";
+import type { Clock } from "../clock.ts";
+import { EquipoiseError, reasonOf } from "../errors.ts";
+import { topics } from "../topics.ts";
+import { Acknowledger, type OwedAnswer } from "./acknowledger.ts";
+import { withoutCredentials } from "./broker-url.ts";
+import type { TlsOptions } from "./consumer.ts";
+
+/** Longest time for CONNECT to be answered. */
+const connectTimeoutMs = 10_000;
+/** Longest wait for the answers to what was sent last, before the connection is cut. */
+const endTimeoutMs = 2_000;
+const serverUnavailable = 3;
+/** Type 4, no flags, remaining length 2. */
+const pubackHeader = 0x4002;
+
+export interface ConnectionOptions {
+  clientId: string;
+  /** False: the broker keeps the subscription and what it could not deliver, for the next connection. */
+  clean: boolean;
+  keepaliveS: number;
+  username?: string | undefined;
+  password?: string | undefined;
+  tls?: TlsOptions | undefined;
+  clock: Clock;
+}
+
+export interface IncomingMessage {
+  topic: string;
+  payload: Buffer;
+  /** Absent for QoS 0. */
+  packetId: number | undefined;
+  redelivered: boolean;
+  answer: OwedAnswer;
+}
+
+/** Returns whether there is room for more. */
+export type Take = (message: IncomingMessage, connection: Connection) => boolean;
+
+export class Connection {
+  /** The broker's address without credentials. */
+  readonly broker: string;
+  /** Resolves with the reason when the connection is gone. */
+  readonly closed: Promise<string>;
+  readonly #client: MqttClient;
+  readonly #options: ConnectionOptions;
+  readonly #acknowledger: Acknowledger;
+  #open = true;
+  #held: { go: () => void; stopPings: () => void } | undefined;
+
+  private constructor(client: MqttClient, broker: string, options: ConnectionOptions) {
+    this.#client = client;
+    this.#options = options;
+    this.broker = broker;
+    const rejectTopic = topics.reject(options.clientId);
+    this.#acknowledger = new Acknowledger({
+      acknowledge: (packetIds) => this.#acknowledge(packetIds),
+      reject: (packetId, reason) => this.publish(rejectTopic, JSON.stringify({ packetId, reason }), 1),
+    });
+    this.closed = new Promise((resolve) => {
+      let reason = "the broker closed the connection";
+      client.on("error", (error) => {
+        reason = reasonOf(error);
+        client.stream.destroy();
+      });
+      client.once("close", () => {
+        this.#open = false;
+        this.#held?.stopPings();
+        resolve(reason);
+      });
+    });
+  }
+
+  /**
+   * Connects and resolves when the broker has accepted.
+   * @param take gets every message, also those that come before this resolves; while it returns false reading is held
+   * @throws EquipoiseError EQ_BROKER_UNREACHABLE, EQ_BROKER_REFUSED, EQ_CONFIG_BAD_VALUE
+   */
+  static async open(
+    url: string,
+    options: ConnectionOptions,
+    take: Take,
+    signal: AbortSignal,
+  ): Promise<Connection> {
+    const client = connected(url, options);
+    const connection = new Connection(client, withoutCredentials(url), options);
+    client.handleMessage = (packet, callback) =>
+      connection.#take(packet, () => callback(answeredLater), take);
+    await connection.#unless(signal, () => connection.#accepted());
+    return connection;
+  }
+
+  /** @throws EquipoiseError EQ_SUBSCRIBE_REFUSED; EQ_BROKER_UNREACHABLE when the connection is lost meanwhile */
+  async subscribe(filter: string, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#unless(signal, () => this.#client.subscribeAsync(filter, { qos: 1 }));
+    } catch (error) {
+      if (this.#open) throw new EquipoiseError("EQ_SUBSCRIBE_REFUSED", `${filter} at ${this.broker}`);
+      throw new EquipoiseError("EQ_BROKER_UNREACHABLE", this.broker, { cause: error });
+    }
+  }
+
+  /** Resolves also when the connection is lost meanwhile, which has the same effect. */
+  async unsubscribe(filter: string): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#client.unsubscribe(filter, () => resolve());
+    });
+  }
+
+  /** Sends every answer that is due now. */
+  flush(): void {
+    this.#acknowledger.flush();
+  }
+
+  /** Sends a message; without a connection it is dropped, for everything sent from here concerns this one only. */
+  publish(topic: string, payload: string, qos: 0 | 1): void {
+    if (!this.#open) return;
+    // A publish that fails has lost its connection, and `closed` tells that.
+    this.#client.publish(topic, payload, { qos }, () => {});
+  }
+
+  /** Goes on reading after `take` had returned false. */
+  resume(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    held?.stopPings();
+    held?.go();
+  }
+
+  /** Disconnects after what was published has been acknowledged, or after two seconds. */
+  async end(): Promise<void> {
+    if (!this.#open) return;
+    const cancel = this.#options.clock.after(endTimeoutMs, () => this.destroy());
+    this.#client.end();
+    await this.closed;
+    cancel();
+  }
+
+  destroy(): void {
+    this.#client.stream.destroy();
+  }
+
+  async #accepted(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#client.once("connect", () => resolve());
+      this.#client.once("error", (error) => reject(connectError(this.broker, error)));
+      void this.closed.then((reason) => reject(connectError(this.broker, new Error(reason))));
+    });
+  }
+
+  /** Cuts the connection, which fails the work, when the signal comes first. */
+  async #unless(signal: AbortSignal, work: () => Promise<unknown>): Promise<void> {
+    const cut = (): void => this.destroy();
+    signal.addEventListener("abort", cut);
+    try {
+      await work();
+    } finally {
+      signal.removeEventListener("abort", cut);
+    }
+  }
+
+  #acknowledge(packetIds: readonly number[]): void {
+    if (!this.#open) return;
+    const frames = Buffer.allocUnsafe(packetIds.length * 4);
+    for (const [index, packetId] of packetIds.entries()) {
+      frames.writeUInt16BE(pubackHeader, index * 4);
+      frames.writeUInt16BE(packetId, index * 4 + 2);
+    }
+    this.#client.stream.write(frames);
+  }
+
+  #take({ topic, payload, qos, messageId, dup }: IPublishPacket, go: () => void, take: Take): void {
+    const packetId = qos === 0 ? undefined : messageId;
+    const answer = this.#acknowledger.expect(packetId);
+    const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
+    const goOn = take({ topic, payload: bytes, packetId, redelivered: dup, answer }, this);
+    if (goOn || !this.#open) go();
+    else this.#hold(go);
+  }
+
+  #hold(go: () => void): void {
+    const keepaliveMs = this.#options.keepaliveS * 1_000;
+    this.#client.reschedulePing(true);
+    const stopPings = this.#options.clock.every(keepaliveMs / 3, () => {
+      this.#client.sendPing();
+      this.#client.reschedulePing(true);
+    });
+    this.#held = { go, stopPings };
+  }
+}
+
+const answeredLater = new Error("the PUBACK follows when the handler has finished");
+
+function connected(url: string, options: ConnectionOptions): MqttClient {
+  try {
+    return connect(url, mqttOptions(options));
+  } catch (error) {
+    // Keys and certificates are read before anything else happens.
+    throw new EquipoiseError("EQ_CONFIG_BAD_VALUE", `tls: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function mqttOptions({
+  clientId,
+  clean,
+  keepaliveS,
+  username,
+  password,
+  tls,
+}: ConnectionOptions): IClientOptions {
+  return {
+    protocolVersion: 4,
+    clientId,
+    clean,
+    keepalive: keepaliveS,
+    connectTimeout: connectTimeoutMs,
+    reconnectPeriod: 0,
+    resubscribe: false,
+    queueQoSZero: false,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...tls,
+  };
+}
+
+function connectError(broker: string, error: Error): EquipoiseError {
+  const { code } = error as Partial<ErrorWithReasonCode>;
+  const refused = typeof code === "number" && code !== serverUnavailable;
+  const detail = `${broker}: ${reasonOf(error)}`;
+  return new EquipoiseError(refused ? "EQ_BROKER_REFUSED" : "EQ_BROKER_UNREACHABLE", detail, {
+    cause: error,
+  });
+}

@@ -1,0 +1,116 @@
+/** Keeps one connection to one of several brokers: the next address in turn after a failure, with backoff. */
+import type { Clock } from "../clock.ts";
+import { EquipoiseError, reasonOf } from "../errors.ts";
+import { backoffMs } from "./backoff.ts";
+import { withoutCredentials } from "./broker-url.ts";
+import type { Connection } from "./connection.ts";
+
+/** A connection that was lost sooner counts as one more failed attempt. */
+const stableAfterMs = 5_000;
+
+export interface LinkOptions {
+  urls: readonly string[];
+  clock: Clock;
+  random: () => number;
+  /** Connects and does all that makes the connection useful. */
+  join: (url: string, signal: AbortSignal) => Promise<Connection>;
+  onJoined: (connection: Connection) => void;
+  onLost: (broker: string, reason: string, retryInMs: number) => void;
+  onUnreachable: (broker: string, reason: string, retryInMs: number) => void;
+}
+
+export class Link {
+  readonly #options: LinkOptions;
+  readonly #stop = new AbortController();
+  #interrupt = (): void => {};
+  #attempts = 0;
+  #turn = 0;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves at the first success or when stopped. Once there has been a success nothing is final any more.
+   * @throws EquipoiseError that is not retryable, before the first success
+   */
+  async start(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#running = this.#run(resolve).then(resolve, reject);
+    });
+  }
+
+  /** No more attempts; an established connection is left to its owner. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#interrupt();
+    await this.#running.catch(() => {});
+  }
+
+  async #run(onFirst: () => void): Promise<void> {
+    let joinedOnce = false;
+    while (!this.#stop.signal.aborted) {
+      const url = this.#nextUrl();
+      try {
+        await this.#hold(url, onFirst, () => {
+          joinedOnce = true;
+        });
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        if (!(error instanceof EquipoiseError) || !(error.retryable || joinedOnce)) throw error;
+        const delayMs = this.#delayMs();
+        this.#options.onUnreachable(withoutCredentials(url), reasonOf(error.cause ?? error), delayMs);
+        await this.#pause(delayMs);
+      }
+    }
+  }
+
+  /** Joins, and returns when the connection was lost and the next attempt is due. */
+  async #hold(url: string, onFirst: () => void, joined: () => void): Promise<void> {
+    const { clock, join, onJoined, onLost } = this.#options;
+    const connection = await join(url, this.#stop.signal);
+    joined();
+    onJoined(connection);
+    onFirst();
+    const sinceMs = clock.monotonicMs();
+    const reason = await this.#interruptible<string>((resolve) => void connection.closed.then(resolve));
+    if (reason === undefined) return;
+    if (clock.monotonicMs() - sinceMs >= stableAfterMs) this.#attempts = 0;
+    const delayMs = this.#delayMs();
+    onLost(connection.broker, reason, delayMs);
+    await this.#pause(delayMs);
+  }
+
+  #nextUrl(): string {
+    const { urls } = this.#options;
+    const url = urls[this.#turn % urls.length];
+    if (url === undefined) throw new Error("a link needs an address");
+    this.#turn += 1;
+    return url;
+  }
+
+  /** Every address is tried once before the delay doubles. */
+  #delayMs(): number {
+    const round = Math.floor(this.#attempts / this.#options.urls.length);
+    this.#attempts += 1;
+    return backoffMs(round, this.#options.random);
+  }
+
+  async #pause(delayMs: number): Promise<void> {
+    let cancel = (): void => {};
+    await this.#interruptible<void>((resolve) => {
+      cancel = this.#options.clock.after(delayMs, resolve);
+    });
+    cancel();
+  }
+
+  /** Resolves with nothing when the link is stopped meanwhile. */
+  async #interruptible<T>(wait: (resolve: (value: T) => void) => void): Promise<T | undefined> {
+    if (this.#stop.signal.aborted) return undefined;
+    return await new Promise((resolve) => {
+      this.#interrupt = () => resolve(undefined);
+      wait(resolve);
+    });
+  }
+}

@@ -1,0 +1,71 @@
+/** Runs work on items, at most `concurrency` at once, begun in the order they came, while open. */
+export class Workers<T> {
+  readonly #concurrency: number;
+  readonly #work: (item: T) => Promise<void>;
+  #waiting: T[] = [];
+  #running = 0;
+  #open = false;
+  #onIdle: (() => void)[] = [];
+
+  /** @param work must not reject: its failures are its own to deal with */
+  constructor(concurrency: number, work: (item: T) => Promise<void>) {
+    this.#concurrency = concurrency;
+    this.#work = work;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Begins work, also on what has been waiting. */
+  open(): void {
+    this.#open = true;
+    this.#fill();
+  }
+
+  /** Begins nothing more and forgets what waits; what runs goes on. */
+  close(): void {
+    this.#open = false;
+    this.discardWaiting();
+  }
+
+  add(item: T): void {
+    this.#waiting.push(item);
+    this.#fill();
+  }
+
+  /** Forgets what no worker has begun. */
+  discardWaiting(): void {
+    this.#waiting = [];
+    this.#reportIdle();
+  }
+
+  /** Resolves when nothing waits and nothing runs. */
+  async idle(): Promise<void> {
+    if (this.#running === 0 && this.#waiting.length === 0) return;
+    await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+  }
+
+  #fill(): void {
+    while (this.#open && this.#running < this.#concurrency) {
+      const item = this.#waiting.shift();
+      if (item === undefined) return;
+      this.#running += 1;
+      void this.#work(item).finally(() => {
+        this.#running -= 1;
+        this.#fill();
+        this.#reportIdle();
+      });
+    }
+  }
+
+  #reportIdle(): void {
+    if (this.#running > 0 || this.#waiting.length > 0) return;
+    for (const resolve of this.#onIdle) resolve();
+    this.#onIdle = [];
+  }
+}
