@@ -11,7 +11,7 @@
  */
 import { existsSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
-import { ensureDirectory, EquipoiseError, reasonOf, systemCode } from "@equipoise/shared";
+import { EquipoiseError, ensureDirectory, reasonOf, systemCode } from "@equipoise/shared";
 import Database from "better-sqlite3";
 
 export interface OwedRow {

@@ -1,0 +1,35 @@
+/** The buffer as the next stage sees it: ticks in order, each until it is settled. */
+
+/** One topic: a venue's symbol as this agent sees it. */
+export interface Stream {
+  readonly id: number;
+  readonly venue: string;
+  readonly symbol: string;
+  /** Where its ticks go. */
+  readonly topic: string;
+  /** Where its newest trade is retained. */
+  readonly lastTopic: string;
+}
+
+export interface BufferedTick {
+  /** Counts up without holes over all streams; the order of delivery. */
+  readonly position: number;
+  readonly stream: Stream;
+  /** The record as it goes out. */
+  readonly payload: string;
+  /** Wall clock when it was committed. */
+  readonly bufferedTimeMs: number;
+}
+
+export interface TickQueue {
+  /** The next committed tick, once; undefined when none is at hand (see {@link TickQueue.onReadable}). */
+  take(): BufferedTick | undefined;
+  /** Everything up to this position is acknowledged and may be deleted. */
+  settle(position: number): void;
+  /** True when every committed tick has been taken. */
+  isEmpty(): boolean;
+  /** Calls back whenever {@link TickQueue.take} has something again. */
+  onReadable(callback: () => void): void;
+  /** The newest committed tick of each stream that has a newer one than at the last call. */
+  takeNewest(): BufferedTick[];
+}

@@ -1,0 +1,31 @@
+import {
+  createLogger,
+  EquipoiseError,
+  exitCodes,
+  readCommandLine,
+  runService,
+  systemClock,
+} from "@equipoise/shared";
+import { Agent } from "./agent.ts";
+import { program } from "./config.ts";
+
+/** The agent as a process: command line, environment, signals and exit codes. */
+export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  await runService(program.name, async () => {
+    const line = readCommandLine(program, args, env);
+    if ("print" in line) {
+      process.stdout.write(line.print);
+      process.exit(exitCodes.ok);
+    }
+    const { config } = line;
+    if (config.source.length === 0) {
+      throw new EquipoiseError(
+        "EQ_USAGE",
+        "no source of ticks: give at least one --source, e.g. --source stdin:",
+      );
+    }
+    const logger = createLogger({ name: program.name, level: config.logLevel });
+    const options = { config, logger, clock: systemClock, random: Math.random, stdin: process.stdin };
+    return { service: new Agent(options), shutdownTimeoutMs: config.shutdownTimeoutMs };
+  });
+}

@@ -1,0 +1,36 @@
+/** What every source of ticks is, and what it is given to write to. */
+import type { VenueTrade } from "@equipoise/shared";
+
+/** Where a source puts its trades. */
+export interface TickSink {
+  /**
+   * Takes the trade in any case.
+   * @returns false when it is full: wait for {@link TickSink.room} before the next
+   * @throws EquipoiseError EQ_TOPIC_INVALID, EQ_LIMIT_REACHED when the trade's stream cannot exist
+   */
+  put(trade: VenueTrade): boolean;
+  /** Resolves when there is room again, and when the agent stops. */
+  room(): Promise<void>;
+}
+
+export interface SourceStatus {
+  spec: string;
+  state: "running" | "ended" | "failed";
+  ticks: number;
+  skipped: number;
+  /** How much of a file has been read, 0 to 1 (of the current pass when it loops); null for other sources. */
+  done: number | null;
+}
+
+/** One source; `open`, then `run` once, then `stop` at any time. */
+export interface Source {
+  status(): SourceStatus;
+  /** @throws EquipoiseError EQ_SOURCE_UNREADABLE */
+  open(): Promise<void>;
+  /**
+   * Resolves when the source has ended or was stopped.
+   * @throws EquipoiseError EQ_SOURCE_UNREADABLE when it breaks off; what came before has been put
+   */
+  run(sink: TickSink): Promise<void>;
+  stop(): void;
+}

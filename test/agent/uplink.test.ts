@@ -1,0 +1,272 @@
+import { systemClock } from "@equipoise/shared";
+import { type Test, test } from "tap";
+import type { BufferedTick, TickQueue } from "../../agent/src/buffer/queue.ts";
+import { backoffMs } from "../../agent/src/uplink/backoff.ts";
+import { Uplink, type UplinkOptions } from "../../agent/src/uplink/uplink.ts";
+import { Window } from "../../agent/src/uplink/window.ts";
+import { startReceivingBroker } from "./receiving-broker.ts";
+import { counting, recordedLog, until } from "./support.ts";
+
+const stream = { id: 1, venue: "v", symbol: "S", topic: "ticks/v/S/pi-7", lastTopic: "last/v/S/pi-7" };
+const tick = (position: number): BufferedTick => ({
+  position,
+  stream,
+  payload: String(position),
+  bufferedTimeMs: 5,
+});
+
+/** A queue of `size` ticks. */
+class Ticks implements TickQueue {
+  settled = 0;
+  newest: BufferedTick[] = [];
+  #taken = 0;
+  #size: number;
+  #readable = (): void => {};
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  add(count: number): void {
+    this.#size += count;
+    this.#readable();
+  }
+
+  take(): BufferedTick | undefined {
+    if (this.#taken === this.#size) return undefined;
+    this.#taken += 1;
+    return tick(this.#taken);
+  }
+
+  settle(position: number): void {
+    this.settled = position;
+  }
+
+  isEmpty(): boolean {
+    return this.#taken === this.#size;
+  }
+
+  onReadable(callback: () => void): void {
+    this.#readable = callback;
+  }
+
+  takeNewest(): BufferedTick[] {
+    return this.newest.splice(0);
+  }
+}
+
+function start(t: Test, urls: string[], queue: TickQueue, options: Partial<UplinkOptions> = {}) {
+  const { logger, lines } = recordedLog();
+  const uplink = new Uplink({
+    agentId: "pi-7",
+    urls,
+    username: undefined,
+    password: undefined,
+    window: 10,
+    maxBackoffMs: 50,
+    will: () => ({ topic: "heartbeat/agents/pi-7", payload: '{"state":"down"}' }),
+    connected: () => {},
+    queue,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    ...options,
+  });
+  uplink.start();
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopped ??= uplink.stop();
+    return stopped;
+  };
+  t.teardown(stop);
+  return { uplink, lines, stop };
+}
+
+const positions = (packets: readonly { payload: string | Buffer }[]): number[] =>
+  packets.map(({ payload }) => Number(payload.toString()));
+
+test("ticks go out in order, QoS 1, and are settled when they are acknowledged", async (t) => {
+  const broker = await startReceivingBroker(t);
+  const queue = new Ticks(1_000);
+  const { uplink } = start(t, [broker.url], queue);
+  await uplink.drained();
+  t.equal(queue.settled, 1_000);
+  t.same(positions(broker.ticks), counting(1, 1_000));
+  t.match(broker.ticks[0], { topic: stream.topic, qos: 1, dup: false, retain: false });
+  t.match(broker.connections[0]?.connect, {
+    clientId: "pi-7",
+    clean: true,
+    will: { topic: "heartbeat/agents/pi-7", payload: Buffer.from('{"state":"down"}'), retain: false },
+  });
+  t.match(uplink.stats(), {
+    connected: true,
+    published: 1_000,
+    repeated: 0,
+    acknowledged: 1_000,
+    inFlight: 0,
+  });
+});
+
+test("no more than the window is in flight, and what is acknowledged out of order is not settled early", async (t) => {
+  const broker = await startReceivingBroker(t);
+  broker.acknowledges = false;
+  const queue = new Ticks(100);
+  const { uplink } = start(t, [broker.url], queue);
+  await until(() => broker.ticks.length === 10);
+  const [connection] = broker.connections;
+  const [first, second] = broker.ticks;
+  if (connection === undefined || first === undefined || second === undefined) throw new Error("unreachable");
+  connection.acknowledge(second);
+  await until(() => uplink.stats().acknowledged === 1);
+  t.equal(queue.settled, 0);
+  t.equal(uplink.stats().inFlight, 10);
+  connection.acknowledge(first);
+  await until(() => broker.ticks.length === 12);
+  t.equal(queue.settled, 2);
+  t.same(positions(broker.ticks), counting(1, 12));
+});
+
+test("over any number of lost connections nothing is lost, and each begins with the oldest unacknowledged", async (t) => {
+  const broker = await startReceivingBroker(t);
+  broker.dropAfter = 137;
+  const queue = new Ticks(2_000);
+  const { uplink } = start(t, [broker.url], queue);
+  await uplink.drained();
+  t.ok(broker.connections.length > 10);
+  let seen = 0;
+  for (const { ticks } of broker.connections) {
+    const got = positions(ticks);
+    const from = got[0] ?? seen + 1;
+    if (from > seen + 1) t.fail(`a connection began with ${from} after ${seen}`);
+    t.same(got, counting(from, from + got.length - 1), "in order without holes");
+    seen = Math.max(seen, got.at(-1) ?? 0);
+  }
+  t.equal(seen, 2_000);
+  t.equal(queue.settled, 2_000);
+  t.ok(
+    broker.ticks.every(({ dup }) => dup === false),
+    "a new session has no duplicates of another [MQTT-3.3.1-1]",
+  );
+  const { published, repeated, reconnects } = uplink.stats();
+  t.equal(published, 2_000, "repeats are counted apart");
+  t.ok(repeated >= broker.ticks.length - 2_000);
+  t.equal(reconnects, broker.connections.length - 1);
+});
+
+test("while the broker is away one line says so, and the uplink goes on by itself when it is back", async (t) => {
+  const broker = await startReceivingBroker(t);
+  const queue = new Ticks(5);
+  let failures = 0;
+  const random = (): number => {
+    failures += 1; // asked for once after every failed attempt
+    return 0.01;
+  };
+  const { uplink, lines } = start(t, [broker.url], queue, { random });
+  await uplink.drained();
+  await broker.stop();
+  await until(() => !uplink.stats().connected);
+  queue.add(5);
+  await until(() => failures >= 5);
+  t.equal(queue.settled, 5);
+  await broker.start();
+  await uplink.drained();
+  t.equal(queue.settled, 10);
+  t.same(positions(broker.ticks), counting(1, 10));
+  t.same(
+    lines.map(({ event, code }) => [event, code]),
+    [
+      ["connected", undefined],
+      ["disconnected", "EQ_BROKER_UNREACHABLE"],
+      ["connected", undefined],
+    ],
+  );
+});
+
+test("of several brokers the next one is tried when one is away", async (t) => {
+  const away = await startReceivingBroker(t);
+  await away.stop();
+  const broker = await startReceivingBroker(t);
+  const { uplink, lines } = start(t, [away.url.replace("//", "//me:secret@"), broker.url], new Ticks(3));
+  await uplink.drained();
+  t.equal(uplink.stats().broker, broker.url);
+  t.match(lines[0], { event: "disconnected", broker: away.url });
+  t.notMatch(JSON.stringify(lines), /secret/);
+});
+
+test("a broker that refuses is reported as that, and tried again", async (t) => {
+  const broker = await startReceivingBroker(t);
+  broker.connectCode = 5;
+  const { uplink, lines } = start(t, [broker.url], new Ticks(3), { username: "u", password: "p" });
+  await until(() => broker.connections.length >= 3);
+  t.match(broker.connections[0]?.connect, { username: "u", password: Buffer.from("p") });
+  broker.connectCode = 0;
+  await uplink.drained();
+  t.same(
+    lines.map(({ event, code }) => [event, code]),
+    [
+      ["disconnected", "EQ_BROKER_REFUSED"],
+      ["connected", undefined],
+    ],
+  );
+});
+
+test("the newest trade is retained under its own topic", async (t) => {
+  const broker = await startReceivingBroker(t);
+  const queue = new Ticks(3);
+  const { uplink, stop } = start(t, [broker.url], queue);
+  await uplink.drained();
+  queue.newest = [tick(3)];
+  await uplink.drain(60_000);
+  await stop();
+  await until(() => broker.connections[0]?.saidGoodbye === true);
+  t.match(broker.connections[0]?.statuses, [
+    { topic: stream.lastTopic, retain: true, payload: Buffer.from("3") },
+  ]);
+});
+
+test("a stop waits for what is in flight, but not longer than it may", async (t) => {
+  const broker = await startReceivingBroker(t);
+  broker.acknowledges = false;
+  const queue = new Ticks(20);
+  const { uplink, stop } = start(t, [broker.url], queue);
+  await until(() => broker.ticks.length === 10);
+  const draining = uplink.drain(60_000);
+  for (const packet of broker.ticks) broker.connections[0]?.acknowledge(packet);
+  await draining;
+  t.equal(queue.settled, 10);
+  t.equal(broker.ticks.length, 10, "nothing new was taken");
+  await stop();
+
+  const stalled = start(t, [broker.url], new Ticks(1));
+  await until(() => broker.ticks.length === 11);
+  await stalled.uplink.drain(20);
+  await stalled.stop();
+  await until(() => broker.connections[1]?.saidGoodbye === true);
+});
+
+test("pauses between attempts grow to their bound and are spread over it", async (t) => {
+  t.same(
+    [0, 1, 2, 10, 1_000].map((round) => backoffMs(round, 10_000, () => 1)),
+    [250, 500, 1_000, 10_000, 10_000],
+  );
+  t.equal(
+    backoffMs(3, 10_000, () => 0),
+    0,
+  );
+});
+
+test("a window keeps its order through every pattern of acknowledgements", async (t) => {
+  const window = new Window(50);
+  const entries = counting(1, 50).map((position) => window.add(tick(position)));
+  t.notOk(window.hasRoom());
+  let settled = 0;
+  for (const index of [3, 1, 0, 2, ...counting(10, 49)]) {
+    settled = window.acknowledge(entries[index] as (typeof entries)[0]) ?? settled;
+  }
+  t.equal(settled, 4);
+  t.same(
+    window.unacknowledged().map((entry) => entry.tick.position),
+    counting(5, 10),
+  );
+  t.equal(window.oldest()?.position, 5);
+});

@@ -1,0 +1,73 @@
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { test } from "tap";
+import { startBroker, temporaryDirectory } from "../support/broker.ts";
+import { startProgram } from "../support/program.ts";
+
+const memory = ["--durability", "memory"];
+
+/** Runs the broker to its end, which must come by itself. */
+async function refused(t: Parameters<typeof startProgram>[0], args: readonly string[], env = {}) {
+  const program = startProgram(t, "broker", args, env);
+  const { code } = await program.exited;
+  const lines = program.stderr.trim().split("\n");
+  return { code, lines, message: lines[0] ?? "" };
+}
+
+test("what is wrong with the surroundings is said in one line that names it and the remedy", async (t) => {
+  const { url } = await startBroker(t);
+  const directory = await temporaryDirectory(t);
+  const file = join(directory, "file");
+  writeFileSync(file, "");
+  const cases: [args: string[], message: RegExp, code: number][] = [
+    [[...memory, "--listen", url], /EQ_PORT_IN_USE.*127\.0\.0\.1.*--listen/, 1],
+    [
+      ["--listen", "mqtt://127.0.0.1:0", "--data-dir", join(file, "below")],
+      /EQ_DATA_DIR_UNUSABLE.*--data-dir/,
+      1,
+    ],
+    [[...memory, "--listen", "mqtt://0.0.0.0:0"], /EQ_ANONYMOUS_REFUSED.*0\.0\.0\.0/, 1],
+    [["--config", join(directory, "none.yaml")], /EQ_CONFIG_UNREADABLE.*none\.yaml/, 2],
+    [["--bogus"], /EQ_USAGE.*--bogus.*--help/, 2],
+    [["--limits-max-connections", "many"], /EQ_CONFIG_BAD_VALUE.*limits\.maxConnections.*"many"/, 2],
+  ];
+  for (const [args, message, code] of cases) {
+    const result = await refused(t, args);
+    t.match(result.message, message);
+    t.equal(result.lines.length, 1, "no stack trace");
+    t.equal(result.code, code);
+  }
+});
+
+test("two brokers on one data directory: the second is refused, the first goes on", async (t) => {
+  const first = await startBroker(t);
+  const { message, code } = await refused(t, ["--listen", "mqtt://127.0.0.1:0", "--data-dir", first.dataDir]);
+  t.match(message, /EQ_DATA_DIR_BUSY/);
+  t.equal(code, 1);
+  t.equal(first.program.child.exitCode, null);
+});
+
+test("a launcher under a Node that is too old says what to do and runs nothing", async (t) => {
+  const launcher = fileURLToPath(new URL("../../shared/bin/launcher.mjs", import.meta.url));
+  const script = `
+    Object.defineProperty(process.versions, "node", { value: "20.20.2" });
+    const { requireNode } = await import(${JSON.stringify(launcher)});
+    requireNode("equipoise-broker");
+    console.log("went on");
+  `;
+  const done = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
+  t.equal(done.status, 69);
+  t.match(
+    done.stderr,
+    /equipoise-broker: needs Node 22\.18 or newer, this is 20\.20\.2.*npx equipoise-broker/,
+  );
+  t.equal(done.stdout, "");
+});
+
+test("SIGTERM ends the broker with exit code 0, also with clients connected", async (t) => {
+  const { program } = await startBroker(t);
+  t.equal(await program.stop("SIGTERM"), 0);
+  t.ok(program.lines.some(({ event }) => event === "stopped"));
+});

@@ -1,0 +1,51 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { test } from "tap";
+import { startCommand } from "../support/program.ts";
+
+const demo = fileURLToPath(new URL("../../deploy/demo/demo.ts", import.meta.url));
+
+test("the demo replays the whole recording once: all acknowledged, delivered once over three members, none lost", async (t) => {
+  const program = startCommand(t, process.execPath, [demo, "--once", "--speed", "max"]);
+  const { code } = await program.exited;
+  const text = program.lines.map((line) => String(line.text)).join("\n");
+  const row = (name: string): number => Number(new RegExp(`^${name} +(\\d+)$`, "m").exec(text)?.[1]);
+  t.same(
+    ["ticks read", "buffered", "published", "acknowledged", "delivered", "lost"].map(row),
+    [9757, 9757, 9757, 9757, 9757, 0],
+  );
+  const shares = [...text.matchAll(/(fast|steady|slow) (\d+)(?=,| in )/g)]
+    .slice(-3)
+    .map(([, , count]) => Number(count));
+  t.ok(
+    shares.every((count) => count > 300),
+    `every member had a part: ${shares}`,
+  );
+  t.ok((shares[0] ?? 0) > (shares[2] ?? 0), "the fast member did more than the slow one");
+  t.equal(code, 0, program.stderr);
+});
+
+test("the demo stops cleanly when it is told to, and so do its programs", async (t) => {
+  const program = startCommand(t, process.execPath, [demo, "--speed", "50"]);
+  await program.line(({ text }) => /delivered [1-9]/.test(String(text)));
+  const children = spawnSync("pgrep", ["-P", String(program.child.pid)], { encoding: "utf8" })
+    .stdout.trim()
+    .split("\n");
+  t.equal(children.length, 5, "a broker, an agent, three members");
+  t.equal(await program.stop("SIGINT"), 0);
+  const left = children.filter((pid) => spawnSync("kill", ["-0", pid]).status === 0);
+  t.same(left, []);
+});
+
+test("when the demo is killed its programs stop by themselves", async (t) => {
+  const program = startCommand(t, process.execPath, [demo, "--speed", "50"]);
+  await program.line(({ text }) => /delivered [1-9]/.test(String(text)));
+  const children = spawnSync("pgrep", ["-P", String(program.child.pid)], { encoding: "utf8" })
+    .stdout.trim()
+    .split("\n");
+  program.child.kill("SIGKILL");
+  const alive = (): boolean => children.some((pid) => spawnSync("kill", ["-0", pid]).status === 0);
+  const deadline = performance.now() + 20_000;
+  while (alive() && performance.now() < deadline) await new Promise((done) => setTimeout(done, 50));
+  t.equal(alive(), false);
+});
