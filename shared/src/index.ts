@@ -15,6 +15,7 @@ export {
 } from "./heartbeat.ts";
 export { limits } from "./limits.ts";
 export { createLogger, type Logger, stderrStream } from "./log.ts";
+export { sendAtOnce } from "./no-delay.ts";
 export { exitCodeOf, exitCodes, report, runService, type Service } from "./service.ts";
 export {
   decodePayload,

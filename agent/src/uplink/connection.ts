@@ -2,7 +2,7 @@
  * Keeps a connection to one of the brokers. Every attempt is a new mqtt.js client that never reconnects by itself, so
  * nothing of a lost connection lives on in its stores: what was in flight is ours to send again.
  */
-import { type Clock, EquipoiseError, type Logger, reasonOf, systemCode } from "@equipoise/shared";
+import { type Clock, EquipoiseError, type Logger, reasonOf, sendAtOnce, systemCode } from "@equipoise/shared";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import { backoffMs } from "./backoff.ts";
 
@@ -87,6 +87,7 @@ export class Connection {
 
   #attempt(): void {
     const client = mqtt.connect(this.#url(this.#next).url, this.#clientOptions());
+    sendAtOnce(client.stream);
     this.#client = client;
     let reason = "the connection was closed";
     let refused = false;

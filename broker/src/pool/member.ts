@@ -69,7 +69,7 @@ export class Member implements MemberView, Holder {
   }
 
   acknowledged(delivery: Delivery, latencyMs: number): void {
-    this.#credits.acknowledged(latencyMs, this.inFlight);
+    this.#credits.acknowledged(latencyMs, this.inFlight, delivery.sentAtMs + latencyMs);
     this.#ackLatencyMs =
       this.#ackLatencyMs === undefined
         ? latencyMs

@@ -15,6 +15,7 @@ import {
 } from "mqtt";
 import type { Clock } from "../clock.ts";
 import { EquipoiseError, reasonOf } from "../errors.ts";
+import { sendAtOnce } from "../no-delay.ts";
 import { topics } from "../topics.ts";
 import { Acknowledger, type OwedAnswer } from "./acknowledger.ts";
 import { withoutCredentials } from "./broker-url.ts";
@@ -97,6 +98,7 @@ export class Connection {
     signal: AbortSignal,
   ): Promise<Connection> {
     const client = connected(url, options);
+    sendAtOnce(client.stream);
     const connection = new Connection(client, withoutCredentials(url), options);
     client.handleMessage = (packet, callback) =>
       connection.#take(packet, () => callback(answeredLater), take);
