@@ -8,11 +8,11 @@ import {
   systemClock,
   version,
 } from "@equipoise/shared";
-import { Anonymous } from "./auth/anonymous.ts";
+import { type Auth, createAuth, requireSafety } from "./auth/index.ts";
 import type { BrokerConfig } from "./config.ts";
 import { Events } from "./events.ts";
-import { Connection } from "./gate/connection.ts";
 import { Gate } from "./gate/gate.ts";
+import { Inflow } from "./gate/inflow.ts";
 import { BrokerHeartbeatSender } from "./health/broker-heartbeat.ts";
 import { MemberReports } from "./health/member-reports.ts";
 import { Ingress } from "./ingress/ingress.ts";
@@ -20,7 +20,7 @@ import { Retained } from "./ingress/retained.ts";
 import type { Journal } from "./journal/journal.ts";
 import { MemoryJournal } from "./journal/memory.ts";
 import { SqliteJournal } from "./journal/sqlite.ts";
-import { createListener, isLoopback, type Listener } from "./listener/index.ts";
+import { createListener, Door, type Listener } from "./listener/index.ts";
 import { Pools } from "./pool/pools.ts";
 import { Router } from "./router/router.ts";
 import { Sessions } from "./session/sessions.ts";
@@ -37,6 +37,8 @@ export class Broker implements Service {
   readonly #config: BrokerConfig;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #events: Events;
+  readonly #auth: Auth;
   readonly #listeners: Listener[];
   readonly #journal: Journal;
   readonly #pools: Pools;
@@ -56,6 +58,9 @@ export class Broker implements Service {
     requireSafety(config);
     const { limits } = config;
     const events = new Events(logger);
+    this.#events = events;
+    this.#auth = createAuth(config, { events, clock });
+    const { authoriser, failures } = this.#auth;
     const turn = new Turn(clock);
     const router = new Router();
     const onReadFailed = (error: Error): void => noteFailure(events, error);
@@ -73,7 +78,7 @@ export class Broker implements Service {
       turn,
       retained,
       observe: (publisher, topic, payload) => {
-        const session = publisher instanceof Connection ? publisher.session : undefined;
+        const session = publisher instanceof Inflow ? publisher.session : undefined;
         if (session !== undefined) reports.take(session, topic, payload);
       },
       onStoreFailed: (error) => noteFailure(events, error),
@@ -106,7 +111,6 @@ export class Broker implements Service {
       clock,
       onReadFailed,
     });
-    const authoriser = new Anonymous();
     const { brokerId } = config;
     this.#gate = new Gate({ brokerId, limits, turn, ingress, sessions, authoriser, events, clock });
     const gate = this.#gate;
@@ -126,11 +130,20 @@ export class Broker implements Service {
         };
       },
     });
-    this.#listeners = config.listen.map(createListener);
+    const door = new Door({
+      limits,
+      blocks: (address) => failures.blocks(address),
+      onRefused: (address, reason) => events.emit({ event: "connection.refused", address, reason }),
+    });
+    const { allowedOrigins } = config.webSocket;
+    const webSocket = { allowedOrigins, maxMessageBytes: 2 * limits.maxPacketBytes };
+    const { tls } = config;
+    this.#listeners = config.listen.map((url) => createListener(url, { tls, webSocket, door, clock }));
   }
 
   /** Recovers the journal, then listens; logs `ready` with the bound addresses. */
   async start(): Promise<void> {
+    await this.#loadUsers();
     const recovered = await this.#journal.start();
     this.#pools.start(recovered);
     await this.#gate.start();
@@ -139,11 +152,40 @@ export class Broker implements Service {
     this.#cancelCleaning = this.#clock.every(period, () => this.#pools.removeAbandoned());
     const listen: string[] = [];
     for (const listener of this.#listeners) {
-      listen.push(await listener.start((socket) => this.#gate.accept(socket)));
+      listen.push(await listener.start((arrival) => this.#gate.accept(arrival)));
     }
     const { brokerId: broker, durability } = this.#config;
     const dataDir = durability === "disk" ? { dataDir: resolve(this.#config.dataDir) } : {};
     this.#logger.info({ event: "ready", broker, version, listen, durability, ...dataDir });
+  }
+
+  /** Reads users and certificates again; what is broken leaves in force what was read before. */
+  async reload(): Promise<void> {
+    await this.#attempt(async () => {
+      await this.#loadUsers();
+      this.#gate.reviewAccess();
+    });
+    await this.#attempt(async () => {
+      for (const listener of this.#listeners) await listener.reload();
+      this.#events.emit({ event: "certificates.loaded" });
+    });
+  }
+
+  async #loadUsers(): Promise<void> {
+    const { users } = this.#auth;
+    const { usersFile: path } = this.#config;
+    if (users === undefined || path === undefined) return;
+    await users.load();
+    this.#events.emit({ event: "users.loaded", path, users: users.count });
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof EquipoiseError)) throw error;
+      this.#events.emit({ event: "reload.failed", code: error.code, detail: error.message });
+    }
   }
 
   /** Accepts nothing more, says so in the heartbeat, closes connections and writes the journal's last commit. */
@@ -159,11 +201,6 @@ export class Broker implements Service {
     await this.#journal.stop();
     this.#logger.info({ event: "stopped", broker: this.#config.brokerId });
   }
-}
-
-function requireSafety({ listen, allowAnonymous }: BrokerConfig): void {
-  const reachable = listen.find((url) => !isLoopback(url));
-  if (reachable !== undefined && !allowAnonymous) throw new EquipoiseError("EQ_ANONYMOUS_REFUSED", reachable);
 }
 
 function createJournal(config: BrokerConfig, clock: Clock, events: Events): Journal {

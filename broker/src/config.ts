@@ -15,14 +15,17 @@ import {
   texts,
 } from "@equipoise/shared";
 import * as z from "zod";
+import { schemes } from "./listener/index.ts";
 import { strategyNames } from "./strategy/index.ts";
 
-const listenUrl = z.string().refine(isListenUrl, "must be mqtt://HOST:PORT");
+const listenUrl = z
+  .string()
+  .refine(isListenUrl, "must be mqtt://HOST:PORT, or the same with mqtts, ws or wss");
 
 function isListenUrl(value: string): boolean {
   if (!URL.canParse(value)) return false;
   const { protocol, hostname: host, pathname } = new URL(value);
-  return protocol === "mqtt:" && host !== "" && (pathname === "" || pathname === "/");
+  return schemes.includes(protocol) && host !== "" && (pathname === "" || pathname === "/");
 }
 
 const id = z.string().min(1).max(limits.maxIdLength);
@@ -43,6 +46,8 @@ const uniquePools = z
   .array(pool)
   .refine((pools) => new Set(pools.map(({ name }) => name)).size === pools.length, "pool names must differ");
 
+const file = { placeholder: "FILE", schema: z.string().min(1).optional() };
+
 export const settings = {
   brokerId: text(hostname(), "name of this broker, in its heartbeat topic", {
     placeholder: "ID",
@@ -59,6 +64,20 @@ export const settings = {
     "what an acknowledged message survives: memory means nothing",
   ),
   allowAnonymous: flag(false, "accept clients without a user; implied while every listener is on loopback"),
+  usersFile: text<string | undefined>(undefined, "who may connect and do what; denies all else", file),
+  auth: {
+    maxFailures: integer(10, "failed attempts of one address before it is refused; 0 refuses nobody"),
+    windowMs: integer(60_000, "time over which failed attempts count", { min: 1 }),
+  },
+  tls: {
+    certFile: text<string | undefined>(undefined, "certificate for mqtts:// and wss://, PEM", file),
+    keyFile: text<string | undefined>(undefined, "its private key, PEM", file),
+    caFile: text<string | undefined>(undefined, "authorities of client certificates, PEM", file),
+    requireClientCert: flag(false, "refuse clients without a certificate; its common name is the user name"),
+  },
+  webSocket: {
+    allowedOrigins: texts([], "web pages that may connect, as https://HOST, or *", { placeholder: "ORIGIN" }),
+  },
   pools: structure(
     uniquePools,
     [],
@@ -76,9 +95,17 @@ export const settings = {
   limits: {
     maxPools: integer(1_024, "most pools, declared or not", { min: 1 }),
     maxConnections: integer(10_000, "most connections", { min: 1 }),
+    maxConnectionsPerAddress: integer(1_000, "most connections from one address", { min: 1 }),
     maxPacketBytes: bytes(mebibyte, "largest MQTT packet"),
     maxOutputBytes: bytes(mebibyte, "output gathered for one connection before nothing more is taken for it"),
     maxInboundInFlight: integer(4_096, "unacknowledged PUBLISHes of one client before it is not read", {
+      min: 1,
+    }),
+    maxHeldBytes: bytes(
+      8 * mebibyte,
+      "PUBLISHes of one client for a full pool before it is not read; at twice that it is closed",
+    ),
+    maxSubscriptions: integer(10_000, "subscriptions of one session; more are answered with 0x80", {
       min: 1,
     }),
     connectTimeoutMs: integer(10_000, "time for a new connection to send CONNECT", { min: 1 }),
@@ -104,5 +131,7 @@ export const program: Program<typeof settings> = {
     "equipoise-broker --listen mqtt://127.0.0.1:1883 --data-dir ./broker-data",
     "equipoise-broker --durability memory --listen mqtt://127.0.0.1:0",
     "equipoise-broker --config broker.yaml --print-config",
+    "equipoise-broker users add pi-7 --role agent --users-file users.yaml",
+    "equipoise-broker certs server --host gateway.local --dir certs",
   ],
 };

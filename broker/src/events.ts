@@ -5,6 +5,16 @@ export type BrokerEvent =
   | { event: "connection.opened"; clientId: string; address: string; clean: boolean; sessionPresent: boolean }
   | { event: "connection.closed"; clientId: string | null; address: string; reason: string; detail?: string }
   | { event: "connection.refused"; address: string; reason: string }
+  | {
+      event: "authentication.failed";
+      address: string;
+      clientId: string;
+      userName: string | null;
+      reason: string;
+    }
+  | { event: "users.loaded"; path: string; users: number }
+  | { event: "certificates.loaded" }
+  | { event: "reload.failed"; code: string; detail: string }
   | { event: "subscription.refused"; clientId: string; filter: string; reason: string }
   | { event: "pool.created"; pool: string; declared: boolean; backlog: number }
   | { event: "pool.removed"; pool: string; backlog: number }
@@ -23,6 +33,7 @@ export type BrokerEvent =
     }
   | { event: "session.dropped"; clientId: string; messages: number }
   | { event: "session.expired"; clientId: string }
+  | { event: "session.ended"; clientId: string; reason: string }
   | { event: "retained.full"; topic: string; maxRetainedBytes: number }
   | { event: "heartbeat.ignored"; clientId: string; reason: string }
   | { event: "journal.damaged"; setAside: string }
@@ -30,6 +41,8 @@ export type BrokerEvent =
 
 const warnings: ReadonlySet<BrokerEvent["event"]> = new Set([
   "connection.refused",
+  "authentication.failed",
+  "reload.failed",
   "pool.dropped",
   "pool.pressed",
   "session.dropped",

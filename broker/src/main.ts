@@ -1,12 +1,14 @@
-import { createLogger, readCommandLine, runService } from "@equipoise/shared";
-import { Broker } from "./broker.ts";
-import { program } from "./config.ts";
+import { createLogger, readCommandLine, report, runService } from "@equipoise/shared";
+import { runCommand } from "./commands/index.ts";
 
 /** The `equipoise-broker` command. */
 export async function main(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<void> {
+  if (await runCommand("equipoise-broker", args, env)) return;
+  // Loaded only now: a command needs nothing of it.
+  const [{ Broker }, { program }] = await Promise.all([import("./broker.ts"), import("./config.ts")]);
   await runService(program.name, async () => {
     const commandLine = readCommandLine(program, args, env);
     if ("print" in commandLine) {
@@ -15,6 +17,10 @@ export async function main(
     }
     const { config } = commandLine;
     const logger = createLogger({ name: program.name, level: config.logLevel });
-    return { service: new Broker(config, { logger }), shutdownTimeoutMs: config.shutdownTimeoutMs };
+    const broker = new Broker(config, { logger });
+    process.on("SIGHUP", () => {
+      broker.reload().catch((error: unknown) => report(program.name, error));
+    });
+    return { service: broker, shutdownTimeoutMs: config.shutdownTimeoutMs };
   });
 }

@@ -35,7 +35,27 @@ export const errorTable = {
   },
   EQ_ANONYMOUS_REFUSED: {
     cause: "a listener is reachable from other machines and nobody would have to authenticate",
-    remedy: "listen on 127.0.0.1, or say --allow-anonymous to accept the risk",
+    remedy: "give a --users-file, listen on 127.0.0.1, or say --allow-anonymous to accept the risk",
+    retryable: false,
+  },
+  EQ_USERS_INVALID: {
+    cause: "the users file cannot be read, or says something that is not allowed",
+    remedy: "correct it at the place that the message names, or write it with equipoise-broker users",
+    retryable: false,
+  },
+  EQ_TLS_UNUSABLE: {
+    cause: "a certificate, a key or a list of authorities cannot be used for TLS",
+    remedy: "check the file that the message names; equipoise-broker certs makes a working set",
+    retryable: false,
+  },
+  EQ_FILE_EXISTS: {
+    cause: "a file with a key or a certificate would be overwritten",
+    remedy: "choose another name or directory, or say --force to replace it",
+    retryable: false,
+  },
+  EQ_NOT_AUTHORISED: {
+    cause: "the client is not who it says, or may not do what it asks",
+    remedy: "check user name, password, client id and what the users file grants to the user",
     retryable: false,
   },
   EQ_DATA_DIR_UNUSABLE: {

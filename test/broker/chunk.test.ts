@@ -17,7 +17,12 @@ function collect(write: (output: Output) => void): IPublishPacket[] {
       done();
     },
   };
-  const output = new RealOutput(socket as never, () => {});
+  const output = new RealOutput(socket as never, {
+    onDirty: () => {},
+    onOverflow: () => {},
+    maxAnswerBytes: 1_024,
+    maxPendingBytes: 1_024,
+  });
   write(output);
   output.flush();
   const packets: IPublishPacket[] = [];

@@ -38,6 +38,14 @@ export class PublisherAcks {
     this.#ready += count;
   }
 
+  /** Identifiers of QoS 2 messages that are not stored. */
+  *uncommittedQos2(): Iterable<number> {
+    for (let at = this.#ready; at < this.#owed.length; at++) {
+      const next = this.#owed.at(at) as number;
+      if (next > 0xffff) yield next & 0xffff;
+    }
+  }
+
   hold(by: object): void {
     this.#heldBy.add(by);
   }

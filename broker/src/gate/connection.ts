@@ -3,31 +3,32 @@
  * aedes, one at a time, each after the answer to the last; data packets go to the ingress and the session. What aedes
  * answers and what queues send leave through one output, in order.
  */
-import type { Socket } from "node:net";
 import type { Client } from "aedes";
-import type { Authoriser } from "../auth/authoriser.ts";
 import type { Events } from "../events.ts";
-import type { Ingress, Publisher } from "../ingress/ingress.ts";
+import type { Ingress } from "../ingress/ingress.ts";
 import type { Chunk } from "../journal/chunk.ts";
-import type { Backlog } from "../pool/backlog.ts";
-import type { Topic } from "../router/router.ts";
+import type { Arrival, Wire } from "../listener/listener.ts";
 import type { Line, Session } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Turn } from "../turn.ts";
-import { PublisherAcks } from "./acks.ts";
-import { takeConnect } from "./connect.ts";
-import { ControlChannel, type ControlOwner } from "./control.ts";
+import { readConnect } from "./connect.ts";
+import type { ControlChannel } from "./control.ts";
+import { Dialogue, type DialogueOwner } from "./dialogue.ts";
 import { Fault } from "./fault.ts";
+import { FilterExchange, type Subscriber } from "./filters.ts";
 import { FrameReader } from "./frame.ts";
+import { Inflow, type InflowLimits, type InflowOwner } from "./inflow.ts";
 import { Output, type SendFlags } from "./output.ts";
+import { acknowledgedId, checkFirstByte, checkReserved, packetTypes as type } from "./packet-types.ts";
+import { Rights } from "./rights.ts";
 
-export interface ConnectionLimits {
+export interface ConnectionLimits extends InflowLimits {
   /** Largest MQTT packet, in bytes. */
   maxPacketBytes: number;
   /** Output gathered for one connection before nothing more is taken for it. */
   maxOutputBytes: number;
-  /** PUBLISHes of one client that are not acknowledged yet; past it the connection is not read. */
-  maxInboundInFlight: number;
+  /** Subscriptions of one session; past it they are answered with 0x80. */
+  maxSubscriptions: number;
   connectTimeoutMs: number;
 }
 
@@ -37,7 +38,6 @@ export interface ConnectionSurroundings {
   turn: Turn;
   ingress: Ingress;
   sessions: Sessions;
-  authoriser: Authoriser;
   events: Events;
   /** Gives aedes the control channel. */
   handle: (channel: ControlChannel) => Client;
@@ -45,71 +45,77 @@ export interface ConnectionSurroundings {
   onClosed: (connection: Connection) => void;
 }
 
-const type = {
-  connect: 1,
-  publish: 3,
-  puback: 4,
-  pubrec: 5,
-  pubrel: 6,
-  pubcomp: 7,
-  subscribe: 8,
-  unsubscribe: 10,
-  pingreq: 12,
-  disconnect: 14,
-} as const;
-
-const connectFirst = 0x10;
 const connackFirst = 0x20;
-/** Topics whose authorisation a connection remembers; at the bound it starts anew. */
-const maxRememberedTopics = 1_024;
+/** Longest wait for a client that does not take the last bytes meant for it. */
+const lingerMs = 5_000;
 
-export class Connection implements ControlOwner, Line, Publisher {
+export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber {
   readonly address: string;
-  readonly #socket: Socket;
+  readonly remoteAddress: string;
+  /** The name in the certificate that the client came with. */
+  readonly certifiedName: string | undefined;
+  readonly rights = new Rights();
+  readonly #socket: Wire;
   readonly #around: ConnectionSurroundings;
   readonly #reader: FrameReader;
   readonly #output: Output;
-  readonly #control: ControlChannel;
+  readonly #dialogue: Dialogue<Connection>;
   readonly #client: Client;
-  readonly #acks = new PublisherAcks();
-  readonly #heldBy = new Set<Backlog>();
-  readonly #mayPublish = new Map<Topic, boolean>();
-  lastTopic: Publisher["lastTopic"];
+  readonly #inflow: Inflow;
   #session: Session | undefined;
   #state: "new" | "connecting" | "connected" | "closed" = "new";
   #begun = false;
-  /** A control packet is with aedes. */
-  #asking = false;
-  #cleanEnd = false;
+  #endedCleanly = false;
   #refusal: string | undefined;
   #paused = false;
   #keepaliveMs = 0;
+  /** When the last whole packet came; at first, when the connection came. */
   #heardMs: number;
 
-  constructor(socket: Socket, around: ConnectionSurroundings) {
+  constructor({ wire: socket, certifiedName }: Arrival, around: ConnectionSurroundings) {
     this.#socket = socket;
+    this.certifiedName = certifiedName;
     this.#around = around;
-    this.address = `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`;
+    this.remoteAddress = socket.remoteAddress ?? "unknown";
+    this.address = `${this.remoteAddress}:${socket.remotePort ?? 0}`;
     this.#heardMs = around.turn.nowMs;
     this.#reader = new FrameReader(around.limits.maxPacketBytes, (bytes, start, body, end) =>
       this.#onFrame(bytes, start, body, end),
     );
-    this.#output = new Output(socket, around.onDirty);
-    this.#control = new ControlChannel(this);
-    socket.setNoDelay(true);
+    const { maxOutputBytes, maxPacketBytes } = around.limits;
+    this.#output = new Output(socket, {
+      onDirty: around.onDirty,
+      maxAnswerBytes: maxOutputBytes,
+      maxPendingBytes: maxOutputBytes + maxPacketBytes,
+      onOverflow: () =>
+        this.fail(new Fault("slowConsumer", `more than ${maxOutputBytes} bytes of answers unread`)),
+    });
+    this.#inflow = new Inflow(this, around.limits);
+    this.#dialogue = new Dialogue<Connection>(this);
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     socket.on("drain", () => this.#onDrain());
     socket.on("error", () => this.#close("socketError"));
     socket.on("close", () => this.#close("socketClosed"));
-    this.#client = around.handle(this.#control);
+    this.#client = around.handle(this.#dialogue.channel);
   }
 
   get session(): Session | undefined {
     return this.#session;
   }
 
+  /** It has sent DISCONNECT: its will is void [MQTT-3.14.4-3]. */
+  get endedCleanly(): boolean {
+    return this.#endedCleanly;
+  }
+
   get clientId(): string | null {
     return this.#session?.clientId ?? null;
+  }
+
+  /** The users were read again: whoever lost the right to be here, or to what it reads, is closed. */
+  reviewAccess(): void {
+    const refusal = this.rights.review(this.#session?.subscriptions.keys() ?? []);
+    if (refusal !== undefined) this.fail(new Fault("notAuthorised", refusal));
   }
 
   // Line: what sessions and queues send.
@@ -119,6 +125,8 @@ export class Connection implements ControlOwner, Line, Publisher {
   }
 
   message(chunk: Chunk, index: number, flags: SendFlags): void {
+    // Its PUBACK must be read, whatever else the client has sent too much of.
+    if (flags.qos > 0) this.resumeReading();
     this.#output.message(chunk, index, flags);
   }
 
@@ -126,68 +134,18 @@ export class Connection implements ControlOwner, Line, Publisher {
     this.#output.acknowledgement(first, packetId);
   }
 
-  // Publisher: what the ingress says of the messages that came from here.
+  // InflowOwner: when the client is read.
 
-  get uncommitted(): number {
-    return this.#acks.uncommitted;
-  }
-
-  mayPublish(topic: Topic): boolean {
-    const known = this.#mayPublish.get(topic);
-    if (known !== undefined) return known;
-    const allowed = this.#around.authoriser.mayPublish(this.clientId ?? "", topic.name, topic.meaning);
-    if (this.#mayPublish.size >= maxRememberedTopics) this.#mayPublish.clear();
-    this.#mayPublish.set(topic, allowed);
-    return allowed;
-  }
-
-  taken(packetId: number, qos: number): boolean {
-    this.#acks.add(packetId, qos);
-    if (this.#acks.owed >= this.#around.limits.maxInboundInFlight) this.#pause();
-    if (qos < 2) return true;
-    const incoming = this.#session?.incoming;
-    if (incoming?.has(packetId) === true) return false;
-    incoming?.add(packetId);
-    return true;
-  }
-
-  committed(count: number): void {
-    this.#acks.committed(count);
-    this.#flushAcks();
-  }
-
-  storeFailed(error: Error): void {
-    this.#fail(new Fault("storeFailed", error.message));
-  }
-
-  heldBy(backlog: Backlog): void {
-    if (this.#heldBy.has(backlog)) return;
-    this.#heldBy.add(backlog);
-    this.#acks.hold(backlog);
-    backlog.whenRelieved(() => {
-      this.#heldBy.delete(backlog);
-      this.#acks.letGo(backlog);
-      this.#flushAcks();
-    });
-  }
-
-  #flushAcks(): void {
-    if (this.#state === "closed") return;
-    this.#acks.flush((first, packetId) => this.#output.acknowledgement(first, packetId));
-    if (this.#paused && this.#acks.owed < this.#around.limits.maxInboundInFlight / 2) this.#unpause();
-  }
-
-  #pause(): void {
-    // A connection that holds deliveries is never paused: its PUBACKs are what empties the pools.
-    if (this.#paused || (this.#session?.outbox.size ?? 0) > 0) return;
+  pauseReading(): void {
     this.#paused = true;
     this.#socket.pause();
   }
 
-  #unpause(): void {
+  resumeReading(): void {
+    if (!this.#paused) return;
     this.#paused = false;
     this.#heardMs = this.#around.turn.nowMs;
-    if (!this.#asking) this.#socket.resume();
+    if (!this.#dialogue.asking) this.#socket.resume();
   }
 
   // The socket.
@@ -195,13 +153,12 @@ export class Connection implements ControlOwner, Line, Publisher {
   #onData(chunk: Buffer): void {
     const { turn } = this.#around;
     turn.begin();
-    this.#heardMs = turn.nowMs;
     try {
       if (!this.#begun) checkFirstByte(chunk);
       this.#begun = true;
       this.#reader.push(chunk);
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
@@ -213,9 +170,11 @@ export class Connection implements ControlOwner, Line, Publisher {
     if (this.#state === "closed") return false;
     const kind = (bytes[start] as number) >> 4;
     if (this.#state === "new") return this.#onFirstFrame(kind, bytes, start, body, end);
+    this.#heardMs = this.#around.turn.nowMs;
     switch (kind) {
       case type.publish:
-        this.#around.ingress.publish(this, bytes, start, body, end);
+        this.#around.ingress.publish(this.#inflow, bytes, start, body, end);
+        this.#inflow.came(end - start);
         return true;
       case type.puback:
       case type.pubrec:
@@ -228,7 +187,8 @@ export class Connection implements ControlOwner, Line, Publisher {
       case type.pingreq:
       case type.disconnect:
         checkReserved(kind, bytes[start] as number);
-        return this.#ask(kind, Buffer.from(bytes.subarray(start, end)));
+        this.#onControl(kind, Buffer.from(bytes.subarray(start, end)), body - start);
+        return false;
       default:
         throw new Fault("unexpectedPacket", `packet type ${kind} from a connected client`);
     }
@@ -237,17 +197,39 @@ export class Connection implements ControlOwner, Line, Publisher {
   #onFirstFrame(kind: number, bytes: Buffer, start: number, body: number, end: number): boolean {
     if (kind !== type.connect)
       throw new Fault("unexpectedPacket", "the first packet is no CONNECT [MQTT-3.1.0-1]");
-    const frame = Buffer.from(bytes.subarray(start, end));
-    const head = takeConnect(frame, body - start);
-    this.#keepaliveMs = head.keepaliveSeconds * 1_500;
+    const connect = readConnect(Buffer.from(bytes.subarray(start, end)), body - start);
+    if ("returnCode" in connect) {
+      this.#output.frame(Buffer.from([connackFirst, 2, 0, connect.returnCode]));
+      this.#close("refused", connect.reason);
+      return false;
+    }
+    this.#keepaliveMs = connect.keepaliveSeconds * 1_500;
     this.#state = "connecting";
-    return this.#ask(kind, frame);
+    this.#dialogue.ask(connect.frame);
+    this.#socket.pause();
+    return false;
+  }
+
+  /** Frames behind a control packet wait for its answer. */
+  #onControl(kind: number, frame: Buffer, body: number): void {
+    if (kind === type.subscribe || kind === type.unsubscribe) {
+      this.#dialogue.askEach(new FilterExchange(frame, body, this));
+    } else {
+      if (frame.length !== body) throw new Fault("malformed", `packet type ${kind} with a body`);
+      if (kind === type.disconnect) return this.#onDisconnect();
+      this.#dialogue.ask(frame);
+    }
+    this.#socket.pause();
+  }
+
+  #onDisconnect(): void {
+    this.#endedCleanly = true;
+    this.#close("disconnect");
   }
 
   #onAcknowledgement(kind: number, bytes: Buffer, start: number, body: number, end: number): void {
     checkReserved(kind, bytes[start] as number);
-    if (end - body !== 2) throw new Fault("malformed", `an acknowledgement of ${end - body} bytes`);
-    const packetId = ((bytes[body] as number) << 8) | (bytes[body + 1] as number);
+    const packetId = acknowledgedId(bytes, body, end);
     const session = this.#session;
     if (kind === type.puback) session?.puback(packetId);
     else if (kind === type.pubrec) session?.pubrec(packetId);
@@ -258,21 +240,10 @@ export class Connection implements ControlOwner, Line, Publisher {
 
   // Aedes.
 
-  /** Gives aedes a control packet; frames behind it wait for the answer. */
-  #ask(kind: number, frame: Buffer): boolean {
-    this.#asking = true;
-    if (kind === type.disconnect) this.#cleanEnd = true;
-    this.#control.feed(frame);
-    this.#socket.pause();
-    return false;
-  }
-
   onAnswer(frame: Buffer): void {
     if (this.#state === "closed") return;
     if (frame[0] === connackFirst) this.#onConnack(frame);
     else this.#output.frame(frame);
-    // Aedes tells of subscriptions just after it has written its answer: they come before the next frame.
-    process.nextTick(() => this.#goOn());
   }
 
   #onConnack(answer: Buffer): void {
@@ -281,27 +252,58 @@ export class Connection implements ControlOwner, Line, Publisher {
       this.#output.frame(frame);
       return;
     }
-    const { sessions, events } = this.#around;
+    const { sessions, events, turn } = this.#around;
     const { id, clean } = this.#client as Client & { clean: boolean };
-    const { session, present } = sessions.open(id, clean);
+    const { session, present } = this.#openSession(id, clean);
     frame[2] = present ? 1 : 0;
     this.#state = "connected";
     this.#session = session;
+    this.#inflow.session = session;
+    this.#heardMs = turn.nowMs;
     this.#output.frame(frame);
     const { address } = this;
     events.emit({ event: "connection.opened", clientId: id, address, clean, sessionPresent: present });
     sessions.attach(session, this);
   }
 
-  #goOn(): void {
-    if (!this.#asking || this.#state === "closed") return;
-    this.#asking = false;
+  /** An old session with a subscription that is not allowed any more is given up for a new one. */
+  #openSession(id: string, clean: boolean): { session: Session; present: boolean } {
+    const { sessions, events } = this.#around;
+    const opened = sessions.open(id, clean);
+    const lost = this.rights.lost(opened.session.subscriptions.keys());
+    if (lost === undefined) return opened;
+    events.emit({
+      event: "session.ended",
+      clientId: id,
+      reason: `no longer authorised to subscribe to ${lost}`,
+    });
+    sessions.open(id, true);
+    return sessions.open(id, clean);
+  }
+
+  onAnswered(): void {
+    if (this.#state === "closed") return;
+    this.#heardMs = this.#around.turn.nowMs;
     try {
       this.#reader.resume();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
-    if (!this.#asking && !this.#paused) this.#socket.resume();
+    if (!this.#dialogue.asking && !this.#paused) this.#socket.resume();
+  }
+
+  // Subscriber: what a SUBSCRIBE may ask for.
+
+  refusal(filter: string): string | undefined {
+    const { subscriptions } = this.#session as Session;
+    const { maxSubscriptions } = this.#around.limits;
+    if (subscriptions.size < maxSubscriptions || subscriptions.has(filter)) return undefined;
+    return `maxSubscriptions is ${maxSubscriptions}`;
+  }
+
+  onRefused(filter: string, reason: string): void {
+    const clientId = this.clientId ?? "";
+    this.#around.events.emit({ event: "subscription.refused", clientId, filter, reason });
   }
 
   /** Why aedes is about to end the connection. */
@@ -310,7 +312,6 @@ export class Connection implements ControlOwner, Line, Publisher {
   }
 
   onControlClosed(): void {
-    if (this.#cleanEnd) return this.#close("disconnect");
     // Aedes ends a connected client without an error only for another one with the same client id [MQTT-3.1.4-2].
     const kind = this.#refusal === undefined && this.#session !== undefined ? "sessionTakenOver" : "refused";
     this.#close(kind, this.#refusal);
@@ -324,12 +325,13 @@ export class Connection implements ControlOwner, Line, Publisher {
     const silentMs = nowMs - this.#heardMs;
     if (this.#state !== "connected") {
       if (silentMs > this.#around.limits.connectTimeoutMs)
-        this.#fail(new Fault("connectTimeout", "no CONNECT in time"));
+        this.fail(new Fault("connectTimeout", "no CONNECT in time"));
       return;
     }
     // While we do not read, silence is ours, not the client's [MQTT-3.1.2-24].
-    if (this.#keepaliveMs === 0 || this.#paused || silentMs <= this.#keepaliveMs) return;
-    this.#fail(new Fault("keepaliveTimeout", `silent for ${Math.round(silentMs)} ms`));
+    if (this.#keepaliveMs === 0 || this.#paused || this.#dialogue.asking || silentMs <= this.#keepaliveMs)
+      return;
+    this.fail(new Fault("keepaliveTimeout", `silent for ${Math.round(silentMs)} ms`));
   }
 
   // The end.
@@ -339,7 +341,8 @@ export class Connection implements ControlOwner, Line, Publisher {
     this.#close("brokerStopping");
   }
 
-  #fail(error: unknown): void {
+  /** Ends the connection for what its client did. */
+  fail(error: unknown): void {
     if (!(error instanceof Fault)) throw error;
     this.#close(error.kind, error.message);
   }
@@ -350,11 +353,12 @@ export class Connection implements ControlOwner, Line, Publisher {
     const { clientId } = this;
     this.#state = "closed";
     this.#session = undefined;
+    this.#inflow.close();
     this.#around.onClosed(this);
     if (session !== undefined)
-      this.#around.sessions.detach(session, !this.#cleanEnd && reason !== "brokerStopping");
+      this.#around.sessions.detach(session, !this.#endedCleanly && reason !== "brokerStopping");
     this.#closeSocket();
-    this.#control.destroy();
+    this.#dialogue.channel.destroy();
     const { address } = this;
     const more = detail === undefined ? {} : { detail };
     this.#around.events.emit({ event: "connection.closed", clientId, address, reason, ...more });
@@ -369,19 +373,4 @@ export class Connection implements ControlOwner, Line, Publisher {
     socket.setTimeout(lingerMs, () => socket.destroy());
     socket.destroySoon();
   }
-}
-
-/** Whoever speaks another protocol is told apart by one byte, not by a timeout [MQTT-3.1.0-1]. */
-function checkFirstByte(chunk: Buffer): void {
-  if (chunk[0] !== connectFirst) throw new Fault("unexpectedPacket", "the first packet is no CONNECT");
-}
-
-/** Longest wait for a client that does not take the last bytes meant for it. */
-const lingerMs = 5_000;
-
-/** The lower four bits of the first byte [MQTT-2.2.2-2]. */
-function checkReserved(kind: number, first: number): void {
-  const wanted = kind === type.subscribe || kind === type.unsubscribe || kind === type.pubrel ? 2 : 0;
-  if ((first & 0x0f) !== wanted)
-    throw new Fault("malformed", `packet type ${kind} with flags ${first & 0x0f}`);
 }

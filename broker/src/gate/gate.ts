@@ -1,24 +1,23 @@
 /** The gate: every connection and the aedes behind them. See docs/decisions/0001-gate.md for the cut. */
-import type { Socket } from "node:net";
-import { type Clock, EquipoiseError, parseFilter, reasonOf } from "@equipoise/shared";
+import { type Clock, EquipoiseError, parseFilter, reasonOf, limits as shared } from "@equipoise/shared";
 import { Aedes, type AuthenticateError, type Client, type Subscription } from "aedes";
 import type { Authoriser } from "../auth/authoriser.ts";
 import type { Events } from "../events.ts";
 import type { Ingress } from "../ingress/ingress.ts";
+import type { Arrival } from "../listener/listener.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Turn } from "../turn.ts";
+import { guardClientBook } from "./client-book.ts";
 import { Connection, type ConnectionLimits, type ConnectionSurroundings } from "./connection.ts";
 import { ControlChannel } from "./control.ts";
+import { Dialogue } from "./dialogue.ts";
 import type { Output } from "./output.ts";
 import { type ControlPacket, createEmitter, createPersistence } from "./plane.ts";
-
-export interface GateLimits extends ConnectionLimits {
-  maxConnections: number;
-}
+import type { Rights } from "./rights.ts";
 
 export interface GateOptions {
   brokerId: string;
-  limits: GateLimits;
+  limits: ConnectionLimits;
   turn: Turn;
   ingress: Ingress;
   sessions: Sessions;
@@ -27,9 +26,12 @@ export interface GateOptions {
   clock: Clock;
 }
 
-const timeCheckPeriodMs = 250;
+const timeCheckPeriodMs = 100;
 /** Aedes speaks to other brokers at this pace; there are none that it knows of. */
 const aedesHeartbeatMs = 3_600_000;
+/** Longest timer that there is: when a client must connect is the gate's matter. */
+const neverMs = 2 ** 31 - 1;
+const unavailable = 3;
 const refused = 5;
 
 export class Gate {
@@ -37,19 +39,19 @@ export class Gate {
   readonly #aedes: Aedes;
   readonly #connections = new Set<Connection>();
   readonly #dirty: Output[] = [];
+  readonly #willTopics = new WeakMap<Client, string>();
   readonly #around: ConnectionSurroundings;
   #cancelTimeCheck: (() => void) | undefined;
 
   constructor(options: GateOptions) {
     this.#options = options;
     this.#aedes = this.#createAedes();
-    const { limits, turn, ingress, sessions, authoriser, events } = options;
+    const { limits, turn, ingress, sessions, events } = options;
     this.#around = {
       limits,
       turn,
       ingress,
       sessions,
-      authoriser,
       events,
       handle: (channel) => this.#aedes.handle(channel, undefined as never),
       onDirty: (output) => this.#onDirty(output),
@@ -72,21 +74,13 @@ export class Gate {
     });
   }
 
-  /** Takes a new connection; over the bound it is closed at once. */
-  accept(socket: Socket): void {
-    const { limits, events } = this.#options;
-    if (this.#connections.size >= limits.maxConnections) {
-      const address = `${socket.remoteAddress}:${socket.remotePort}`;
-      events.emit({
-        event: "connection.refused",
-        address,
-        reason: `maxConnections is ${limits.maxConnections}`,
-      });
-      socket.on("error", () => {});
-      socket.destroy();
-      return;
-    }
-    this.#connections.add(new Connection(socket, this.#around));
+  accept(arrival: Arrival): void {
+    this.#connections.add(new Connection(arrival, this.#around));
+  }
+
+  /** The users were read again. */
+  reviewAccess(): void {
+    for (const connection of [...this.#connections]) connection.reviewAccess();
   }
 
   /** Closes every connection. */
@@ -106,23 +100,30 @@ export class Gate {
   }
 
   #createAedes(): Aedes {
-    const { brokerId, limits } = this.#options;
+    const { brokerId } = this.#options;
     const aedes = new Aedes({
       id: brokerId,
       mq: createEmitter((packet) => this.#publish(packet)) as never,
       persistence: createPersistence() as never,
       heartbeatInterval: aedesHeartbeatMs,
-      connectTimeout: limits.connectTimeoutMs,
-      maxClientsIdLength: 23,
+      connectTimeout: neverMs,
+      maxClientsIdLength: shared.maxIdLength,
+      preConnect: (client, { will }, done) => {
+        if (will !== undefined) this.#willTopics.set(client, will.topic);
+        done(null, true);
+      },
       authenticate: (client, username, password, done) =>
         this.#authenticate(client, username, password, done),
       authorizePublish: (client, packet, done) => {
         const { topic } = packet;
-        const allowed = this.#mayPublishWill(client?.id ?? "", topic);
+        const ended = client !== null && connectionOf(client)?.endedCleanly === true;
+        const allowed =
+          !ended && this.#mayPublishWill(client === null ? undefined : connectionOf(client)?.rights, topic);
         done(allowed ? null : new Error(`not authorised to publish to ${topic}`));
       },
       authorizeSubscribe: (client, subscription, done) => done(null, this.#granted(client, subscription)),
     });
+    guardClientBook(aedes);
     aedes.on("subscribe", (subscriptions, client) => this.#onSubscribe(subscriptions, client));
     aedes.on("unsubscribe", (filters, client) => this.#onUnsubscribe(filters, client));
     aedes.on("clientError", (client, error) => connectionOf(client)?.noteRefusal(error.message));
@@ -136,20 +137,39 @@ export class Gate {
     password: Readonly<Buffer | undefined>,
     done: (error: AuthenticateError | null, success: boolean | null) => void,
   ): void {
-    const refusal = this.#options.authoriser.refusal(client.id, username, password as Buffer | undefined);
-    if (refusal === undefined) return done(null, true);
-    connectionOf(client)?.noteRefusal(refusal);
-    done(Object.assign(new Error(refusal), { returnCode: refused }) as AuthenticateError, null);
+    this.#admit(client, username, password as Buffer | undefined).then(
+      () => done(null, true),
+      (error: unknown) => {
+        const returnCode =
+          error instanceof EquipoiseError && error.code === "EQ_NOT_AUTHORISED" ? refused : unavailable;
+        connectionOf(client)?.noteRefusal(reasonOf(error));
+        done(Object.assign(new Error(reasonOf(error)), { returnCode }) as AuthenticateError, null);
+      },
+    );
   }
 
-  #mayPublishWill(clientId: string, topic: string): boolean {
-    const { meaning, fault } = this.#options.ingress.topic(topic);
-    return fault === undefined && this.#options.authoriser.mayPublish(clientId, topic, meaning);
+  /** @throws EquipoiseError EQ_NOT_AUTHORISED, EQ_LIMIT_REACHED */
+  async #admit(client: Client, userName: string | undefined, password: Buffer | undefined): Promise<void> {
+    const connection = connectionOf(client);
+    if (connection === undefined) return;
+    const { remoteAddress: address, certifiedName } = connection;
+    const credentials = { clientId: client.id, address, userName, password, certifiedName };
+    const admission = await this.#options.authoriser.admit(credentials);
+    if ("refusal" in admission) throw new EquipoiseError("EQ_NOT_AUTHORISED", admission.refusal);
+    const will = this.#willTopics.get(client);
+    connection.rights.admit(admission.access);
+    if (will !== undefined && !this.#mayPublishWill(connection.rights, will))
+      throw new EquipoiseError("EQ_NOT_AUTHORISED", `a will for ${will}`);
+  }
+
+  #mayPublishWill(rights: Rights | undefined, name: string): boolean {
+    const topic = this.#options.ingress.topic(name);
+    return topic.fault === undefined && rights?.mayPublish(topic) === true;
   }
 
   /** The subscription, or null to answer 0x80. */
   #granted(client: Client, subscription: Subscription): Subscription | null {
-    const refusal = this.#subscriptionRefusal(client.id, subscription.topic);
+    const refusal = this.#subscriptionRefusal(client, subscription.topic);
     if (refusal === undefined) return subscription;
     const { id: clientId } = client;
     this.#options.events.emit({
@@ -161,10 +181,10 @@ export class Gate {
     return null;
   }
 
-  #subscriptionRefusal(clientId: string, text: string): string | undefined {
+  #subscriptionRefusal(client: Client, text: string): string | undefined {
     try {
       const { pool, filter } = parseFilter(text);
-      if (!this.#options.authoriser.maySubscribe(clientId, filter)) return "not authorised";
+      if (connectionOf(client)?.rights.maySubscribe(filter) !== true) return "not authorised";
       return pool === undefined ? undefined : this.#options.sessions.poolRefusal(pool);
     } catch (error) {
       if (error instanceof EquipoiseError) return reasonOf(error);
@@ -189,11 +209,12 @@ export class Gate {
   /** A will, or a $SYS message of aedes. */
   #publish({ topic, payload, qos, retain }: ControlPacket): void {
     const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-    this.#options.ingress.publishOwn(topic, bytes ?? Buffer.alloc(0), { qos: qos === 0 ? 0 : 1, retain });
+    this.#options.ingress.publishOwn(topic, bytes ?? Buffer.alloc(0), { qos, retain });
   }
 }
 
 function connectionOf(client: Client): Connection | undefined {
   const channel: unknown = client.conn;
-  return channel instanceof ControlChannel ? (channel.owner as Connection) : undefined;
+  if (!(channel instanceof ControlChannel) || !(channel.owner instanceof Dialogue)) return undefined;
+  return channel.owner.owner as Connection;
 }

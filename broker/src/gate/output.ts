@@ -2,7 +2,6 @@
  * What goes out to one socket: gathered during a turn, written once at its end. Buffers come from a small common
  * stock, so an idle connection holds none.
  */
-import type { Socket } from "node:net";
 import {
   bodyOf,
   type Chunk,
@@ -10,6 +9,7 @@ import {
   remainingLengthSize,
   writeRemainingLength,
 } from "../journal/chunk.ts";
+import type { Wire } from "../listener/listener.ts";
 
 const smallBytes = 4_096;
 const largeBytes = 65_536;
@@ -35,17 +35,29 @@ export interface SendFlags {
   packetId: number;
 }
 
+export interface OutputOptions {
+  /** Called once per turn, when there is something to flush. */
+  onDirty: (output: Output) => void;
+  /** Answers that the other side need not have taken before `onOverflow`; messages have their own bound. */
+  maxAnswerBytes: number;
+  /** Everything, answers and messages. */
+  maxPendingBytes: number;
+  /** The other side asks and asks and does not read the answers. */
+  onOverflow: () => void;
+}
+
 export class Output {
-  readonly #socket: Socket;
-  readonly #onDirty: (output: Output) => void;
+  readonly #socket: Wire;
+  readonly #options: OutputOptions;
+  /** Bytes of answers since the other side had last taken everything. */
+  #answerBytes = 0;
   #buffer: Buffer | undefined;
   #used = 0;
   #dirty = false;
 
-  /** @param onDirty called once per turn, when there is something to flush */
-  constructor(socket: Socket, onDirty: (output: Output) => void) {
+  constructor(socket: Wire, options: OutputOptions) {
     this.#socket = socket;
-    this.#onDirty = onDirty;
+    this.#options = options;
   }
 
   /** Bytes that the other side has not taken yet. */
@@ -84,6 +96,7 @@ export class Output {
 
   /** Writes PUBACK, PUBREC, PUBREL or PUBCOMP. */
   acknowledgement(first: number, packetId: number): void {
+    this.#answerBytes += 4;
     const at = this.#reserve(4);
     const to = this.#buffer as Buffer;
     to[at] = first;
@@ -94,6 +107,7 @@ export class Output {
 
   /** Writes a whole frame as it is. */
   frame(bytes: Uint8Array): void {
+    this.#answerBytes += bytes.length;
     const at = this.#reserve(bytes.length);
     (this.#buffer as Buffer).set(bytes, at);
   }
@@ -106,13 +120,20 @@ export class Output {
     this.#socket.write(buffer.subarray(0, this.#used), () => giveBack(buffer));
     this.#buffer = undefined;
     this.#used = 0;
+    this.#checkBound();
+  }
+
+  #checkBound(): void {
+    const { maxAnswerBytes, maxPendingBytes, onOverflow } = this.#options;
+    if (this.#socket.writableLength === 0) this.#answerBytes = 0;
+    if (this.#answerBytes > maxAnswerBytes && this.pendingBytes > maxPendingBytes) onOverflow();
   }
 
   /** Room for `size` bytes in `#buffer`; returns where it begins. */
   #reserve(size: number): number {
     if (!this.#dirty) {
       this.#dirty = true;
-      this.#onDirty(this);
+      this.#options.onDirty(this);
     }
     if (this.#buffer === undefined || this.#used + size > this.#buffer.length) this.#renew(size);
     const at = this.#used;

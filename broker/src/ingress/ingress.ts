@@ -146,7 +146,7 @@ export class Ingress {
   }
 
   /** Takes a message of the broker's own: a heartbeat, a will, a dead letter. */
-  publishOwn(name: string, payload: Uint8Array, flags: { qos: 0 | 1; retain: boolean }): void {
+  publishOwn(name: string, payload: Uint8Array, flags: { qos: 0 | 1 | 2; retain: boolean }): void {
     const topic = this.topic(name);
     if (topic.fault !== undefined) return;
     const frame = encodePublish(name, payload, flags);

@@ -210,7 +210,7 @@ export class ChunkBuilder {
 export function encodePublish(
   topic: string,
   payload: Uint8Array,
-  flags: { qos: 0 | 1; retain: boolean },
+  flags: { qos: 0 | 1 | 2; retain: boolean },
 ): Buffer {
   const name = Buffer.from(topic);
   const idSize = flags.qos > 0 ? 2 : 0;

@@ -40,10 +40,6 @@ export class Outbox {
     return delivery;
   }
 
-  isReleasing(packetId: number): boolean {
-    return this.#releasing.has(packetId);
-  }
-
   /** PUBCOMP: the identifier is free. */
   complete(packetId: number): void {
     this.#releasing.delete(packetId);

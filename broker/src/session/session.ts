@@ -116,11 +116,11 @@ export class Session implements Receiver, Holder {
     if (delivery !== undefined) this.#acknowledged(delivery);
   }
 
-  /** PUBREC: the message is the receiver's now. */
+  /** PUBREC: the message is the receiver's now. Answered also when unknown: the receiver waits for it [MQTT-4.3.3-1]. */
   pubrec(packetId: number): void {
     const delivery = this.outbox.release(packetId);
     if (delivery !== undefined) this.#acknowledged(delivery);
-    if (this.outbox.isReleasing(packetId)) this.#line?.acknowledgement(pubrel, packetId);
+    this.#line?.acknowledgement(pubrel, packetId);
   }
 
   pubcomp(packetId: number): void {

@@ -1,0 +1,23 @@
+/** Ready patterns, so that a device takes three lines in the users file. */
+import type { Patterns } from "./grants.ts";
+
+export const roleNames = ["agent", "application", "admin"] as const;
+export type Role = (typeof roleNames)[number];
+
+export const roles: Readonly<Record<Role, Patterns>> = {
+  /** Sends its own ticks and answers requests; hears brokers' heartbeats and requests to itself. */
+  agent: {
+    publish: ["ticks/+/+/%c", "last/+/+/%c", "heartbeat/agents/%c", "replies/#"],
+    subscribe: ["heartbeat/brokers/+", "agents/%c/#"],
+  },
+  /** Reads streams, alone or in a pool; asks agents and reads what they answer to it. */
+  application: {
+    publish: ["heartbeat/members/%c", "members/%c/reject", "agents/+/requests/+"],
+    subscribe: ["ticks/#", "last/#", "heartbeat/#", "replies/%c/#"],
+  },
+  /** Reads everything and writes everything that is nobody else's to say. */
+  admin: {
+    publish: ["#"],
+    subscribe: ["#", "$SYS/#"],
+  },
+};
