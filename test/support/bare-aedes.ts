@@ -14,7 +14,7 @@ type Method = (...args: unknown[]) => Promise<unknown>;
 /** Most levels of a filter that it grants, as many as the broker. */
 const maxLevels = 32;
 
-/** @param args `slow-store`: every change of its store takes 2 ms */
+/** @param args `slow-store`: every change of its store takes 2 ms; `failing-store`: it stores no message */
 export async function startBareAedes(t: Teardown, args: readonly string[] = []): Promise<{ port: number }> {
   const program = startCommand(t, process.execPath, [fileURLToPath(import.meta.url), ...args]);
   const { port } = await program.event("ready");
@@ -27,6 +27,9 @@ async function run(args: readonly string[]): Promise<void> {
       done(null, subscription.topic.split("/").length > maxLevels ? null : subscription),
   });
   if (args.includes("slow-store")) slowDown((aedes as unknown as { persistence: object }).persistence);
+  if (args.includes("failing-store")) breakStore((aedes as unknown as { persistence: object }).persistence);
+  // What it does about it is the question here; without a listener it would end.
+  aedes.on("error" as never, () => {});
   const server = createServer((socket) => aedes.handle(socket, undefined as never));
   server.listen(0, "127.0.0.1", () => {
     const { port } = server.address() as AddressInfo;
@@ -48,6 +51,12 @@ function slowDown(store: object): void {
       return await method.apply(store, args);
     };
   }
+}
+
+function breakStore(store: object): void {
+  (store as Record<string, Method>).outgoingEnqueueCombi = async () => {
+    throw new Error("the disk is full");
+  };
 }
 
 if (import.meta.main) await run(process.argv.slice(2));

@@ -46,6 +46,8 @@ export interface ConnectionSurroundings {
 }
 
 const connackFirst = 0x20;
+/** Largest CONNECT: room for the largest will that MQTT allows, and little for strangers to fill. */
+const maxConnectBytes = 131_072;
 /** Longest wait for a client that does not take the last bytes meant for it. */
 const lingerMs = 5_000;
 
@@ -68,6 +70,8 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
   #endedCleanly = false;
   #refusal: string | undefined;
   #paused = false;
+  /** The SUBSCRIBE of which a refusal has been told. */
+  #toldOf: FilterExchange | undefined;
   #keepaliveMs = 0;
   /** When the last whole packet came; at first, when the connection came. */
   #heardMs: number;
@@ -79,10 +83,10 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
     this.remoteAddress = socket.remoteAddress ?? "unknown";
     this.address = `${this.remoteAddress}:${socket.remotePort ?? 0}`;
     this.#heardMs = around.turn.nowMs;
-    this.#reader = new FrameReader(around.limits.maxPacketBytes, (bytes, start, body, end) =>
+    const { maxOutputBytes, maxPacketBytes } = around.limits;
+    this.#reader = new FrameReader(Math.min(maxPacketBytes, maxConnectBytes), (bytes, start, body, end) =>
       this.#onFrame(bytes, start, body, end),
     );
-    const { maxOutputBytes, maxPacketBytes } = around.limits;
     this.#output = new Output(socket, {
       onDirty: around.onDirty,
       maxAnswerBytes: maxOutputBytes,
@@ -252,13 +256,14 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
       this.#output.frame(frame);
       return;
     }
-    const { sessions, events, turn } = this.#around;
+    const { sessions, events, turn, limits } = this.#around;
     const { id, clean } = this.#client as Client & { clean: boolean };
     const { session, present } = this.#openSession(id, clean);
     frame[2] = present ? 1 : 0;
     this.#state = "connected";
     this.#session = session;
     this.#inflow.session = session;
+    this.#reader.allow(limits.maxPacketBytes);
     this.#heardMs = turn.nowMs;
     this.#output.frame(frame);
     const { address } = this;
@@ -302,6 +307,10 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
   }
 
   onRefused(filter: string, reason: string): void {
+    // One event tells of all: a packet may have a hundred thousand filters.
+    const { exchange } = this.#dialogue;
+    if (exchange !== undefined && exchange === this.#toldOf) return;
+    this.#toldOf = exchange;
     const clientId = this.clientId ?? "";
     this.#around.events.emit({ event: "subscription.refused", clientId, filter, reason });
   }

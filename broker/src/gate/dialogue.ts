@@ -28,6 +28,11 @@ export class Dialogue<Owner extends DialogueOwner = DialogueOwner> implements Co
     return this.#asking;
   }
 
+  /** The SUBSCRIBE or UNSUBSCRIBE that is being asked about. */
+  get exchange(): FilterExchange | undefined {
+    return this.#exchange;
+  }
+
   ask(frame: Buffer): void {
     this.#asking = true;
     this.channel.feed(frame);

@@ -15,7 +15,7 @@ const noBytes = Buffer.alloc(0);
 const longestHeader = 5;
 
 export class FrameReader {
-  readonly #maxPacketBytes: number;
+  #maxPacketBytes: number;
   readonly #handle: FrameHandler;
   /** The beginning of a frame whose end has not come yet; filled up to `#carried`, grown by doubling. */
   #carry: Buffer = noBytes;
@@ -31,6 +31,11 @@ export class FrameReader {
   constructor(maxPacketBytes: number, handle: FrameHandler) {
     this.#maxPacketBytes = maxPacketBytes;
     this.#handle = handle;
+  }
+
+  /** From the next frame on. */
+  allow(maxPacketBytes: number): void {
+    this.#maxPacketBytes = maxPacketBytes;
   }
 
   get holding(): boolean {

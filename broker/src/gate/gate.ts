@@ -171,13 +171,7 @@ export class Gate {
   #granted(client: Client, subscription: Subscription): Subscription | null {
     const refusal = this.#subscriptionRefusal(client, subscription.topic);
     if (refusal === undefined) return subscription;
-    const { id: clientId } = client;
-    this.#options.events.emit({
-      event: "subscription.refused",
-      clientId,
-      filter: subscription.topic,
-      reason: refusal,
-    });
+    connectionOf(client)?.onRefused(subscription.topic, refusal);
     return null;
   }
 

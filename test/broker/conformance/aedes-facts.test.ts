@@ -1,6 +1,6 @@
 /**
- * What aedes 1.2.0 gets wrong when it has the socket to itself, by the table in docs/decisions/0001-gate.md: each check
- * holds for the broker and fails on bare aedes. When one no longer fails there, the gate may have become simpler.
+ * What aedes 1.2.0 gets wrong when it has the socket to itself (docs/decisions/0001-gate.md): each check holds for the
+ * broker and fails on bare aedes. When one no longer fails there, the gate may have become simpler.
  */
 import t, { test } from "tap";
 import { startBareAedes } from "../../support/bare-aedes.ts";
@@ -20,7 +20,7 @@ interface Target {
 /** True when the claim holds; an exception means that it does not. */
 type Check = (target: Target) => Promise<boolean>;
 
-const ours = await startBroker(t, { args: ["--durability", "memory"] });
+const ours = await startBroker(t, { args: ["--durability", "memory", "--limits-max-in-flight", "10"] });
 const bare = await startBareAedes(t);
 const slow = await startBareAedes(t, ["slow-store"]);
 
@@ -81,6 +81,14 @@ fact("a shared subscription gives each message to one member", async ({ t, port,
     count === 10 &&
     new Set(members.flatMap(({ inbox }) => inbox.map(({ payload }) => `${payload}`))).size === 10
   );
+});
+
+fact("a subscriber that acknowledges nothing gets its window and no more", async ({ t, port }) => {
+  const client = await MqttClient.connect(t, port, "window");
+  await client.subscribe("window", 1);
+  const publisher = await MqttClient.connect(t, port, "window-publisher");
+  for (let number = 0; number < 50; number++) await publisher.publish("window", "m");
+  return (await client.settle()).length === 10;
 });
 
 fact("a denied filter of a SUBSCRIBE stays denied when its session returns", async ({ t, port }) => {

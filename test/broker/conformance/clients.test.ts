@@ -77,8 +77,8 @@ for (const version of ["mqttv31", "mqttv311"]) {
 
 test("mosquitto_sub with a persistent session gets what came while it was away", mosquitto, async (t) => {
   const session = ["-c", "-i", "mosquitto-keeper", "-q", "2", "-t", "away"];
-  const first = await sub(t, ...session);
-  first.child.kill("SIGINT");
+  const first = await sub(t, ...session, "-C", "1");
+  t.equal(await pub(t, "-q", "2", "-t", "away", "-m", "ends it"), 0);
   await first.exited;
   for (const qos of ["1", "2"]) t.equal(await pub(t, "-q", qos, "-t", "away", "-m", `m${qos}`), 0);
   const second = await sub(t, ...session, "-C", "2");
@@ -97,8 +97,8 @@ test("mosquitto_sub's will goes out when it is killed, and not when it ends", mo
     "--will-qos",
     "2",
   ];
-  const ending = await sub(t, "-t", "x", ...will("ended"));
-  ending.child.kill("SIGINT");
+  const ending = await sub(t, "-t", "x", "-C", "1", ...will("ended"));
+  t.equal(await pub(t, "-t", "x", "-m", "ends it"), 0);
   await ending.exited;
   const killed = await sub(t, "-t", "x", ...will("killed"));
   killed.child.kill("SIGKILL");
@@ -107,7 +107,7 @@ test("mosquitto_sub's will goes out when it is killed, and not when it ends", mo
 });
 
 test("paho talks every QoS, retained, will and persistent session", { skip: skipUnlessPaho() }, async (t) => {
-  const script = fileURLToPath(new URL("paho.py", import.meta.url));
+  const script = fileURLToPath(new URL("paho-client.py", import.meta.url));
   const program = startCommand(t, "python3", [script, String(port)]);
   await once(program.child, "close");
   t.equal(program.child.exitCode, 0, program.stderr);

@@ -234,6 +234,16 @@ test("[MQTT-3.14.1-1] [MQTT-2.2.2-1] [MQTT-2.2.2-2] reserved flags, or a body wh
   }
 });
 
+test("a CONNECT has room for the largest will; a larger one is closed at its length, before it is gathered", async (t) => {
+  const rest = [field("w"), field(Buffer.alloc(65_535))];
+  t.equal(await answerTo(t, port, connectPacket({ id: "largest-will", flags: 6, rest })), 0);
+  const header = packet(0x10, Buffer.alloc(140_000)).subarray(0, 20);
+  t.equal(await answerTo(t, port, header), "closed");
+  await program.line(({ event, reason }) => event === "connection.closed" && reason === "packetTooLarge");
+  const client = await MqttClient.connect(t, port, "large-after");
+  await client.publish("large", "x".repeat(500_000));
+});
+
 test("[MQTT-3.12.4-1] a PINGREQ is answered with a PINGRESP, each one", async (t) => {
   const client = await MqttClient.connect(t, port, "pinger");
   client.socket.write(Buffer.concat(Array.from({ length: 100 }, () => packet(0xc0))));

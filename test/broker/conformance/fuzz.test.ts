@@ -1,6 +1,6 @@
 /**
  * Valid packet streams, damaged at random: the broker lives, its memory returns, everybody else is served.
- * EQUIPOISE_FUZZ_STREAMS=100000 for the long run, EQUIPOISE_FUZZ_SEED to repeat one.
+ * EQUIPOISE_FUZZ_STREAMS=100000 for the long run (`tap --timeout=600`), EQUIPOISE_FUZZ_SEED to repeat one.
  */
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -12,6 +12,8 @@ import { connectPacket, field, packet } from "./raw.ts";
 const streams = Number(process.env.EQUIPOISE_FUZZ_STREAMS ?? 3_000);
 const seed = Number(process.env.EQUIPOISE_FUZZ_SEED ?? 20_261);
 const atOnce = 32;
+/** Of the resident set, most of it garbage not yet collected: streams that left 80 KiB behind each would show. */
+const maxGrownMiB = 150 + streams * 0.002;
 
 /** Small, so that what a stream may leave behind is soon at its bound. */
 const bounds = [
@@ -128,7 +130,9 @@ function residentBytes(pid: number): number {
   return Number(kib) * 1_024;
 }
 
-test(`${streams} damaged packet streams (seed ${seed}) harm nobody`, async (t) => {
+test(`${streams} damaged packet streams (seed ${seed}) harm nobody`, {
+  timeout: 30_000 + streams * 10,
+}, async (t) => {
   const { port, program } = await startBroker(t, { args: bounds });
   const pid = program.child.pid as number;
   const witness = await MqttClient.connect(t, port, "witness");
@@ -150,7 +154,7 @@ test(`${streams} damaged packet streams (seed ${seed}) harm nobody`, async (t) =
   await clean.publish("fuzz/a", "m");
   t.equal(await clean.receive(), "m");
   const grown = (residentBytes(pid) - before) / 2 ** 20;
-  t.ok(grown < 80, `memory grew by ${grown.toFixed(1)} MiB`);
+  t.ok(grown < maxGrownMiB, `memory grew by ${grown.toFixed(1)} MiB`);
   t.equal(program.child.exitCode, null);
   t.equal(program.stderr, "");
   t.equal(await program.stop(), 0);

@@ -124,7 +124,7 @@ test("[MQTT-3.3.2-3] [MQTT-1.5.3-3] [MQTT-4.7.3-4] a topic goes out as it came, 
   t.same(await single.settle(), []);
 });
 
-test("[MQTT-3.3.5-2] [MQTT-4.2.0-1] a message of any size up to the limit arrives whole, one over it closes", async (t) => {
+test("[MQTT-4.2.0-1] a message of any size up to the limit arrives whole, one over it closes", async (t) => {
   const subscriber = await MqttClient.connect(t, port, "sizes");
   await subscriber.subscribe("sizes", 1);
   for (const size of [0, 1, 118, 119, 120, 16_374, 16_375, 65_600, 1_048_560]) {
@@ -153,5 +153,28 @@ test("a burst that ends with DISCONNECT, or with half a close, is delivered whol
     }
     await client.closed;
     t.pass(end);
+  }
+});
+
+test("[MQTT-3.3.5-2] a PUBLISH that is not authorised closes and reaches nobody", async (t) => {
+  const watcher = await MqttClient.connect(t, port, "forbidden-watcher");
+  await watcher.subscribe("heartbeat/agents/+", 1);
+  for (const qos of [0, 1, 2] as const) {
+    const client = await MqttClient.connect(t, port, "forbidden");
+    client.sendPublish("heartbeat/agents/somebody-else", "m", { qos });
+    await client.closed;
+    t.same(client.inbox, [], "no acknowledgement");
+  }
+  t.same(await watcher.settle(), []);
+});
+
+test("[MQTT-4.3.2-2] after its PUBACK a PUBLISH with the same identifier is a new message, with DUP too", async (t) => {
+  const subscriber = await MqttClient.connect(t, port, "reuse");
+  await subscriber.subscribe("reuse", 1);
+  const client = await MqttClient.connect(t, port, "reuse-publisher");
+  for (const dup of [false, false, true]) {
+    client.send({ cmd: "publish", topic: "reuse", payload: "m", qos: 1, messageId: 7, dup, retain: false });
+    t.equal((await client.next("puback")).messageId, 7);
+    t.equal(await subscriber.receive(), "m");
   }
 });

@@ -48,7 +48,7 @@ test("[MQTT-3.1.2-6] [MQTT-4.1.0-2] CleanSession 1 ends the session before, and 
   t.same(await third.settle(), []);
 });
 
-test("[MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-4.6.0-1] what was not acknowledged is sent again in its order, with its identifier and DUP", async (t) => {
+test("[MQTT-4.4.0-1] [MQTT-2.3.1-3] [MQTT-3.3.1-1] [MQTT-4.6.0-1] what was not acknowledged is sent again in its order, with its identifier and DUP", async (t) => {
   const first = await MqttClient.connect(t, port, "again", persistent);
   await first.subscribe("again", 2);
   const publisher = await MqttClient.connect(t, port, "again-publisher");

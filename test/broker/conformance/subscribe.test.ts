@@ -3,7 +3,7 @@ import { startBroker } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
 import { closes, field, packet } from "./raw.ts";
 
-const { port } = await startBroker(t, {
+const { port, program } = await startBroker(t, {
   args: ["--durability", "memory", "--limits-max-subscriptions", "20"],
 });
 const publisher = await MqttClient.connect(t, port, "publisher");
@@ -94,6 +94,12 @@ test("a session has a bounded number of subscriptions: more are answered with 0x
   t.equal(await client.subscribe("many/3", 2), 2, "one that is there may be replaced");
   await client.unsubscribe("many/3");
   t.equal(await client.subscribe("many/other", 1), 1);
+  await client.disconnect();
+  await program.line(({ event, clientId }) => event === "connection.closed" && clientId === "many");
+  const told = program.lines.filter(
+    ({ event, clientId }) => event === "subscription.refused" && clientId === "many",
+  );
+  t.equal(told.length, 1, "one event for the packet, not one for each filter");
 });
 
 test("[MQTT-3.8.4-3] an identical filter replaces the old one: the new QoS holds, retained messages come again, nothing comes twice", async (t) => {
