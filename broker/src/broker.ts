@@ -21,6 +21,7 @@ import type { Journal } from "./journal/journal.ts";
 import { MemoryJournal } from "./journal/memory.ts";
 import { SqliteJournal } from "./journal/sqlite.ts";
 import { createListener, Door, type Listener } from "./listener/index.ts";
+import { DeadLetters } from "./pool/dead-letters.ts";
 import { Pools } from "./pool/pools.ts";
 import { Router } from "./router/router.ts";
 import { Sessions } from "./session/sessions.ts";
@@ -32,6 +33,9 @@ export interface BrokerSurroundings {
   /** Uniform in [0, 1). */
   random?: () => number;
 }
+
+/** How finely acknowledgement timeouts are kept. */
+const expiryPeriodMs = 100;
 
 export class Broker implements Service {
   readonly #config: BrokerConfig;
@@ -45,6 +49,7 @@ export class Broker implements Service {
   readonly #gate: Gate;
   readonly #heartbeat: BrokerHeartbeatSender;
   #cancelCleaning: (() => void) | undefined;
+  #cancelExpiry: (() => void) | undefined;
   #stopped = false;
 
   /** @throws EquipoiseError EQ_ANONYMOUS_REFUSED */
@@ -83,11 +88,16 @@ export class Broker implements Service {
       },
       onStoreFailed: (error) => noteFailure(events, error),
     });
-    const { allow, maxBacklogBytes, removeAfterMs, strategy } = config.undeclaredPools;
+    const dead = new DeadLetters({
+      journal,
+      events,
+      maxPerPool: limits.maxDeadLetters,
+      publish: (topic, payload) => ingress.publishOwn(topic, payload, { qos: 1, retain: false }),
+    });
     this.#pools = new Pools({
       declared: config.pools,
-      undeclared: { allow, maxBacklogBytes, whenFull: "dropOldest", removeAfterMs },
-      defaultStrategy: strategy,
+      undeclared: config.undeclaredPools,
+      dead,
       maxHotBytes: limits.maxHotBytes,
       maxPools: limits.maxPools,
       router,
@@ -148,8 +158,12 @@ export class Broker implements Service {
     this.#pools.start(recovered);
     await this.#gate.start();
     this.#heartbeat.start();
-    const period = Math.min(10_000, Math.max(100, this.#config.undeclaredPools.removeAfterMs / 4));
+    const { removeAfterMs } = this.#config.undeclaredPools;
+    const period = Math.min(1_000, Math.max(100, removeAfterMs / 4));
     this.#cancelCleaning = this.#clock.every(period, () => this.#pools.removeAbandoned());
+    this.#cancelExpiry = this.#clock.every(expiryPeriodMs, () =>
+      this.#pools.expire(this.#clock.monotonicMs()),
+    );
     const listen: string[] = [];
     for (const listener of this.#listeners) {
       listen.push(await listener.start((arrival) => this.#gate.accept(arrival)));
@@ -193,6 +207,7 @@ export class Broker implements Service {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#cancelCleaning?.();
+    this.#cancelExpiry?.();
     await Promise.all(this.#listeners.map((listener) => listener.stop()));
     this.#heartbeat.stop();
     // One turn more, so that the last heartbeat reaches the connections.

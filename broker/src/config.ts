@@ -39,8 +39,13 @@ const pool = z.strictObject({
   name: poolName,
   filters: z.array(filter).min(1),
   strategy: z.enum(strategyNames).default("least_connections"),
+  ordering: z.enum(["none", "key"]).default("none"),
+  key: z.string().min(1).max(limits.maxIdLength).default("topic"),
+  ackTimeoutMs: z.int().min(1).default(30_000),
+  maxDeliveries: z.int().min(1).default(5),
   maxBacklogBytes: byteCount.default(gibibyte) as z.ZodType<number>,
-  whenFull: z.enum(["backpressure", "dropOldest"]).default("backpressure"),
+  whenFull: z.enum(["backpressure", "dropOldest", "reject"]).default("backpressure"),
+  retainWhenEmptyMs: z.int().min(0).default(604_800_000),
 });
 const uniquePools = z
   .array(pool)
@@ -91,8 +96,11 @@ export const settings = {
     ),
     removeAfterMs: integer(300_000, "an undeclared pool goes this long after its last member"),
     strategy: choice(strategyNames, "least_connections", "strategy of undeclared pools"),
+    ackTimeoutMs: integer(30_000, "a member that holds a message this long has failed it", { min: 1 }),
+    maxDeliveries: integer(5, "failed attempts after which a message is a dead letter", { min: 1 }),
   },
   limits: {
+    maxDeadLetters: integer(10_000, "dead letters kept of one pool; the oldest go first"),
     maxPools: integer(1_024, "most pools, declared or not", { min: 1 }),
     maxConnections: integer(10_000, "most connections", { min: 1 }),
     maxConnectionsPerAddress: integer(1_000, "most connections from one address", { min: 1 }),

@@ -24,13 +24,15 @@ export type BrokerEvent =
   | { event: "pool.pressed"; pool: string; backlogBytes: number }
   | { event: "pool.relieved"; pool: string; backlogBytes: number }
   | {
-      event: "delivery.rejected";
+      event: "delivery.failed";
       pool: string;
       clientId: string;
       topic: string;
       attempts: number;
       reason: string;
     }
+  | { event: "delivery.dead"; pool: string; topic: string; attempts: number; reason: string }
+  | { event: "dead.dropped"; pool: string; maxDeadLetters: number }
   | { event: "session.dropped"; clientId: string; messages: number }
   | { event: "session.expired"; clientId: string }
   | { event: "session.ended"; clientId: string; reason: string }
@@ -44,6 +46,8 @@ const warnings: ReadonlySet<BrokerEvent["event"]> = new Set([
   "authentication.failed",
   "reload.failed",
   "pool.dropped",
+  "delivery.dead",
+  "dead.dropped",
   "pool.pressed",
   "session.dropped",
   "retained.full",

@@ -51,6 +51,9 @@ const maxConnectBytes = 131_072;
 /** Longest wait for a client that does not take the last bytes meant for it. */
 const lingerMs = 5_000;
 
+/** Ends that are the broker's own decision: what the client held is not a failed attempt. */
+const brokersOwn: ReadonlySet<string> = new Set(["brokerStopping", "orderKept", "ackTimeout"]);
+
 export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber {
   readonly address: string;
   readonly remoteAddress: string;
@@ -350,6 +353,11 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
     this.#close("brokerStopping");
   }
 
+  /** Ends the connection for the sake of the session's pools. */
+  end(reason: string): void {
+    this.#close(reason);
+  }
+
   /** Ends the connection for what its client did. */
   fail(error: unknown): void {
     if (!(error instanceof Fault)) throw error;
@@ -364,8 +372,8 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
     this.#session = undefined;
     this.#inflow.close();
     this.#around.onClosed(this);
-    if (session !== undefined)
-      this.#around.sessions.detach(session, !this.#endedCleanly && reason !== "brokerStopping");
+    const failed = !this.#endedCleanly && !brokersOwn.has(reason);
+    if (session !== undefined) this.#around.sessions.detach(session, failed);
     this.#closeSocket();
     this.#dialogue.channel.destroy();
     const { address } = this;

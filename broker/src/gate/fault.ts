@@ -10,6 +10,7 @@ export type FaultKind =
   | "slowConsumer"
   | "tooManyInFlight"
   | "storeFailed"
+  | "poolFull"
   | "sessionTakenOver"
   | "brokerStopping";
 

@@ -97,6 +97,8 @@ export class Ingress {
   receivedBytes = 0;
   /** Messages that matched no queue: acknowledged, counted, gone. */
   unmatched = 0;
+  /** Messages that a full pool with `whenFull: reject` did not take. */
+  refused = 0;
 
   constructor(options: {
     router: Router;
@@ -131,6 +133,7 @@ export class Ingress {
     const topic = this.#topicOf(publisher, bytes, body + 2, topicEnd);
     if (topic.fault !== undefined) throw new Fault("badTopic", `PUBLISH to a topic that ${topic.fault}`);
     if (!publisher.mayPublish(topic)) throw new Fault("notAuthorised", `PUBLISH to ${topic.name}`);
+    if (refuses(topic)) return this.#refuse(topic, qos);
     this.received++;
     this.receivedBytes += end - start;
     this.#turn.request();
@@ -164,6 +167,12 @@ export class Ingress {
     const topic = this.#router.topicAt(bytes, start, end);
     publisher.lastTopic = { bytes: Buffer.from(bytes.subarray(start, end)), topic };
     return topic;
+  }
+
+  /** MQTT 3.1.1 has no other way to refuse a message than to end the connection; QoS 0 promises nothing. */
+  #refuse(topic: Topic, qos: number): void {
+    this.refused++;
+    if (qos > 0) throw new Fault("poolFull", `a pool that gets ${topic.name} is full and refuses`);
   }
 
   /** A QoS 2 message that is already here: only its acknowledgement goes out again, in its turn. */
@@ -257,6 +266,11 @@ export class Ingress {
     this.#onStoreFailed(error);
     for (const publisher of batch.publishers) publisher.storeFailed(error);
   }
+}
+
+function refuses({ route }: Topic): boolean {
+  for (const { backlog } of route.targets) if (backlog.refuses) return true;
+  return false;
 }
 
 function holdBack(publisher: Publisher, targets: readonly Target[]): void {

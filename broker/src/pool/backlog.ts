@@ -18,6 +18,8 @@ export interface BacklogLimits {
   maxBytes: number;
   /** Bytes of waiting messages kept in memory when there is a disk to leave the rest on. */
   maxHotBytes: number;
+  /** At `maxBytes` new messages are refused. */
+  refusesWhenFull?: boolean;
 }
 
 export class Backlog {
@@ -96,6 +98,11 @@ export class Backlog {
     return this.#pressed;
   }
 
+  /** Its publishers are refused. */
+  get refuses(): boolean {
+    return this.#limits.refusesWhenFull === true && this.full;
+  }
+
   get full(): boolean {
     return this.#bytes > this.#limits.maxBytes;
   }
@@ -164,8 +171,17 @@ export class Backlog {
 
   /** Drops whole slices from the head until the backlog is within its bytes; returns how many messages went. */
   dropOldest(): number {
+    return this.#drop(() => this.full);
+  }
+
+  /** Drops everything that waits, as far as no receiver has had it; returns how many messages went. */
+  dropAll(): number {
+    return this.#drop(() => true);
+  }
+
+  #drop(more: () => boolean): number {
     let dropped = 0;
-    while (this.full) {
+    while (more()) {
       const slice = this.#slices.shift();
       if (slice === undefined) break;
       const hot = this.#hotSlices > 0;

@@ -1,6 +1,7 @@
 import type { Chunk } from "../journal/chunk.ts";
 import type { Slice } from "../journal/slice.ts";
 import type { Backlog } from "./backlog.ts";
+import type { KeyState } from "./key-order.ts";
 
 /** Who has a delivery in flight; told once how it ended. */
 export interface Holder {
@@ -10,6 +11,16 @@ export interface Holder {
   rejected(delivery: Delivery, reason: string): void;
   /** The connection ended first. `failed` tells whether that counts as an attempt (it was not a clean end). */
   returned(delivery: Delivery, failed: boolean): void;
+  /** The receiver answered for a message that was taken from it before: the identifier and the credit are free. */
+  answeredLate(): void;
+}
+
+/** What is known of the failed attempts of a message. */
+export interface Failures {
+  /** When it was first sent, milliseconds since 1970. */
+  firstTimeMs: number;
+  lastTimeMs: number;
+  reason: string;
 }
 
 /**
@@ -22,14 +33,19 @@ export class Delivery {
   readonly index: number;
   /** Failed attempts so far. */
   attempts = 0;
+  failures: Failures | undefined;
   /** It was sent before, to anybody. */
   repeated = false;
   /** Who failed it last; others come first in the next attempt. */
   avoid: Holder | undefined;
   /** Who has it in flight. */
   holder: Holder | undefined;
+  /** Its key's state in an ordered pool, and its place among the messages of that key. */
+  key: KeyState | undefined;
+  place = 0;
   /** The holder's packet identifier while it is in flight; 0 otherwise. */
   packetId = 0;
+  /** Monotonic. */
   sentAtMs = 0;
 
   constructor(backlog: Backlog, slice: Slice, index: number) {
@@ -47,7 +63,11 @@ export class Delivery {
     return Math.min(this.chunk.qosOf(this.index), this.slice.qosCap, granted);
   }
 
-  get byteLength(): number {
-    return this.chunk.sizeOf(this.index);
+  get topic(): string {
+    return this.chunk.topicOf(this.index);
+  }
+
+  get payload(): Buffer {
+    return this.chunk.payloadOf(this.index);
   }
 }

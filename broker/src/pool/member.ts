@@ -11,12 +11,21 @@ export interface Receiver {
   readonly ready: boolean;
   /** Writes a message to the wire; it stays in flight, at the holder that the delivery names, unless the QoS is 0. */
   send(delivery: Delivery, qos: number): void;
+  /** Takes a message from the wire although it was not answered; its identifier stays in use until it is. */
+  quarantine(delivery: Delivery): void;
+  /** Ends the connection; what it held is returned, not failed. */
+  disconnect(reason: string): void;
 }
 
 /** What a pool does when one of its members is done with a message. */
 export interface MemberOwner {
+  /** The member can take more. */
   onFreed(member: Member): void;
-  onRejected(member: Member, delivery: Delivery, reason: string): void;
+  onAcknowledged(delivery: Delivery): void;
+  /** An attempt has failed. */
+  onFailed(member: Member, delivery: Delivery, reason: string): void;
+  /** Nobody's fault: the message is to be delivered again. */
+  onReturned(delivery: Delivery): void;
 }
 
 const smoothing = 0.1;
@@ -28,8 +37,12 @@ export class Member implements MemberView, Holder {
   /** Its subscriptions in this pool: each backlog it takes from, with the granted QoS. */
   readonly subscriptions = new Map<Backlog, number>();
   readonly #credits = new Credits();
-  inFlight = 0;
+  /** What it holds, in the order of sending. */
+  readonly #held = new Set<Delivery>();
+  /** Messages taken from it after a timeout that it has not answered yet: each still costs a credit. */
+  #quarantined = 0;
   settled = 0;
+  timeouts = 0;
   draining = false;
   #ackLatencyMs: number | undefined;
 
@@ -42,6 +55,10 @@ export class Member implements MemberView, Holder {
     return this.receiver.clientId;
   }
 
+  get inFlight(): number {
+    return this.#held.size + this.#quarantined;
+  }
+
   get credit(): number {
     return this.#credits.limit;
   }
@@ -52,7 +69,7 @@ export class Member implements MemberView, Holder {
 
   /** It can be given a message now. */
   get eligible(): boolean {
-    return !this.draining && this.inFlight < this.#credits.limit && this.receiver.ready;
+    return !this.draining && this.#held.size + this.#quarantined < this.#credits.limit && this.receiver.ready;
   }
 
   take(delivery: Delivery): void {
@@ -60,10 +77,10 @@ export class Member implements MemberView, Holder {
     if (qos === 0) {
       this.receiver.send(delivery, 0);
       this.settled++;
-      delivery.backlog.settle(delivery);
+      this.#owner.onAcknowledged(delivery);
       return;
     }
-    this.inFlight++;
+    this.#held.add(delivery);
     delivery.holder = this;
     this.receiver.send(delivery, qos);
   }
@@ -76,25 +93,46 @@ export class Member implements MemberView, Holder {
         : this.#ackLatencyMs + (latencyMs - this.#ackLatencyMs) * smoothing;
     this.settled++;
     this.#release(delivery);
-    delivery.backlog.settle(delivery);
+    this.#owner.onAcknowledged(delivery);
     this.#owner.onFreed(this);
   }
 
   rejected(delivery: Delivery, reason: string): void {
     this.#release(delivery);
-    delivery.attempts++;
-    delivery.avoid = this;
-    this.#owner.onRejected(this, delivery, reason);
+    this.#owner.onFailed(this, delivery, reason);
     this.#owner.onFreed(this);
   }
 
   returned(delivery: Delivery, failed: boolean): void {
     this.#release(delivery);
-    if (failed) {
-      delivery.attempts++;
-      delivery.avoid = this;
+    if (failed) this.#owner.onFailed(this, delivery, "the connection broke");
+    else this.#owner.onReturned(delivery);
+  }
+
+  answeredLate(): void {
+    this.#quarantined--;
+    this.#owner.onFreed(this);
+  }
+
+  /**
+   * Takes back what has been held for too long. Neither identifier nor credit is free before the late answer, or the
+   * end of the connection.
+   * @param sentBeforeMs monotonic
+   */
+  expire(sentBeforeMs: number, reason: string): void {
+    for (const delivery of this.#held) {
+      if (delivery.sentAtMs > sentBeforeMs) return;
+      this.timeouts++;
+      this.#quarantined++;
+      this.receiver.quarantine(delivery);
+      this.#release(delivery);
+      this.#owner.onFailed(this, delivery, reason);
     }
-    delivery.backlog.putBack(delivery);
+  }
+
+  /** Something of this key is in flight here besides the message itself. */
+  holdsMoreOf({ key }: Delivery): boolean {
+    return key !== undefined && key.holder === this && key.inFlight > 1;
   }
 
   /** Takes over what the member says of itself. */
@@ -119,7 +157,7 @@ export class Member implements MemberView, Holder {
   }
 
   #release(delivery: Delivery): void {
-    this.inFlight--;
+    this.#held.delete(delivery);
     delivery.holder = undefined;
   }
 }

@@ -2,6 +2,7 @@ import type { MemberReport, PoolReport } from "@equipoise/shared";
 import type { Strategy } from "../strategy/index.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Delivery } from "./delivery.ts";
+import { KeyOrder } from "./key-order.ts";
 import { Member, type MemberOwner, type Receiver } from "./member.ts";
 
 export type WhenFull = "backpressure" | "dropOldest" | "reject";
@@ -12,8 +13,17 @@ export interface PoolPolicy {
   /** Named by the configuration: it exists without members and may push back on publishers. */
   declared: boolean;
   strategy: Strategy;
+  ordering: "none" | "key";
+  /** `topic`, or a top-level field of the JSON record. */
+  key: string;
+  /** A member that holds a message this long without answering has failed it. */
+  ackTimeoutMs: number;
+  /** Failed attempts after which a message is a dead letter. */
+  maxDeliveries: number;
   maxBacklogBytes: number;
   whenFull: WhenFull;
+  /** How long a declared pool keeps its backlog without members; for others see `undeclaredPools`. */
+  retainWhenEmptyMs: number;
 }
 
 /** How a pool reaches the rest of the broker. */
@@ -23,7 +33,20 @@ export interface PoolSurroundings {
   /** Makes the backlog of a filter and has the router fill it. */
   openBacklog(pool: Pool, filter: string): Backlog;
   onDropped(pool: Pool, messages: number): void;
-  onRejected(pool: Pool, member: Member, delivery: Delivery, reason: string): void;
+  /** An attempt has failed; the failure is noted in the delivery. */
+  onFailed(pool: Pool, member: Member, delivery: Delivery): void;
+  /** Too many attempts: keeps the message as a dead letter, then settles it, or gives it back when it cannot. */
+  bury(pool: Pool, filter: string, delivery: Delivery): void;
+  wallMs(): number;
+}
+
+/** One filter of a pool: its queue, who takes from it, and its order where keys matter. */
+interface Lane {
+  filter: string;
+  backlog: Backlog;
+  /** In the order of joining. */
+  takers: Member[];
+  order: KeyOrder | undefined;
 }
 
 /**
@@ -33,10 +56,9 @@ export interface PoolSurroundings {
 export class Pool implements MemberOwner {
   readonly policy: PoolPolicy;
   readonly #surroundings: PoolSurroundings;
-  readonly #backlogs = new Map<string, Backlog>();
+  readonly #lanes = new Map<string, Lane>();
+  readonly #byBacklog = new Map<Backlog, Lane>();
   readonly #members = new Map<Receiver, Member>();
-  /** Members that subscribed to each filter, in the order of joining. */
-  readonly #takers = new Map<Backlog, Member[]>();
   #redelivered = 0;
 
   constructor(policy: PoolPolicy, surroundings: PoolSurroundings) {
@@ -52,29 +74,44 @@ export class Pool implements MemberOwner {
     return this.#members.size;
   }
 
-  get backlogs(): Iterable<Backlog> {
-    return this.#backlogs.values();
+  get filters(): Iterable<string> {
+    return this.#lanes.keys();
   }
 
+  get backlogs(): Iterable<Backlog> {
+    return this.#byBacklog.keys();
+  }
+
+  /** Messages that no member holds. */
   get waiting(): number {
     let waiting = 0;
-    for (const backlog of this.#backlogs.values()) waiting += backlog.waiting;
+    for (const { backlog, order } of this.#lanes.values()) waiting += backlog.waiting + (order?.parked ?? 0);
     return waiting;
+  }
+
+  backlogOf(filter: string): Backlog | undefined {
+    return this.#lanes.get(filter)?.backlog;
   }
 
   /** Adds a backlog that the journal has kept, or that the configuration names. */
   adopt(filter: string, backlog: Backlog): void {
-    this.#backlogs.set(filter, backlog);
-    this.#takers.set(backlog, []);
+    const lane: Lane = { filter, backlog, takers: [], order: undefined };
+    const { ordering, key } = this.policy;
+    if (ordering === "key") {
+      const choose = (delivery: Delivery) => this.#choose(eligibleOf(lane), delivery);
+      lane.order = new KeyOrder({ backlog, key, choose });
+    }
+    this.#lanes.set(filter, lane);
+    this.#byBacklog.set(backlog, lane);
   }
 
   hasFilter(filter: string): boolean {
-    return this.#backlogs.has(filter);
+    return this.#lanes.has(filter);
   }
 
   /** Subscribes a receiver to a filter of the pool. */
   join(receiver: Receiver, filter: string, qos: number): Member {
-    const backlog = this.#backlogOf(filter);
+    const { backlog, takers } = this.#laneOf(filter);
     let member = this.#members.get(receiver);
     if (member === undefined) {
       member = new Member(receiver, this);
@@ -82,7 +119,7 @@ export class Pool implements MemberOwner {
     }
     const joined = member.subscriptions.has(backlog);
     member.subscriptions.set(backlog, qos);
-    if (!joined) this.#takers.get(backlog)?.push(member);
+    if (!joined) takers.push(member);
     this.#surroundings.wake(this);
     return member;
   }
@@ -90,14 +127,10 @@ export class Pool implements MemberOwner {
   /** Ends one subscription; what the member has in flight stays with it until it answers or its connection ends. */
   leave(receiver: Receiver, filter: string): void {
     const member = this.#members.get(receiver);
-    const backlog = this.#backlogs.get(filter);
-    if (member === undefined || backlog === undefined) return;
-    member.subscriptions.delete(backlog);
-    const takers = this.#takers.get(backlog) ?? [];
-    this.#takers.set(
-      backlog,
-      takers.filter((taker) => taker !== member),
-    );
+    const lane = this.#lanes.get(filter);
+    if (member === undefined || lane === undefined) return;
+    member.subscriptions.delete(lane.backlog);
+    lane.takers = lane.takers.filter((taker) => taker !== member);
     if (member.subscriptions.size === 0) this.#members.delete(receiver);
   }
 
@@ -110,63 +143,108 @@ export class Pool implements MemberOwner {
     if (this.waiting > 0) this.#surroundings.wake(this);
   }
 
-  onRejected(member: Member, delivery: Delivery, reason: string): void {
-    this.#surroundings.onRejected(this, member, delivery, reason);
+  onAcknowledged(delivery: Delivery): void {
+    this.#byBacklog.get(delivery.backlog)?.order?.done(delivery);
+    delivery.backlog.settle(delivery);
+  }
+
+  onFailed(member: Member, delivery: Delivery, reason: string): void {
+    const lastTimeMs = this.#surroundings.wallMs();
+    delivery.attempts++;
+    delivery.avoid = member;
+    delivery.failures = { firstTimeMs: delivery.failures?.firstTimeMs ?? lastTimeMs, lastTimeMs, reason };
+    this.#surroundings.onFailed(this, member, delivery);
+    const filter = this.#byBacklog.get(delivery.backlog)?.filter;
+    // Later messages of its key are on the wire there: only the end of the connection keeps the order.
+    const overtaken = member.holdsMoreOf(delivery);
+    if (filter !== undefined && delivery.attempts >= this.policy.maxDeliveries) {
+      this.#surroundings.bury(this, filter, delivery);
+    } else {
+      this.onReturned(delivery);
+      if (overtaken) member.receiver.disconnect("orderKept");
+    }
+  }
+
+  onReturned(delivery: Delivery): void {
+    const order = this.#byBacklog.get(delivery.backlog)?.order;
+    if (order === undefined) return delivery.backlog.putBack(delivery);
+    order.giveBack(delivery);
+    this.#surroundings.wake(this);
   }
 
   /** Messages have arrived in, or come back to, a backlog. */
   onReady(backlog: Backlog): void {
-    if (this.policy.whenFull === "dropOldest" && backlog.full) {
-      const dropped = backlog.dropOldest();
-      if (dropped > 0) this.#surroundings.onDropped(this, dropped);
-    }
+    if (this.policy.whenFull === "dropOldest" && backlog.full) this.#noteDropped(backlog.dropOldest());
     this.#surroundings.wake(this);
+  }
+
+  /** Takes from members what they have held for too long. */
+  expire(nowMs: number): void {
+    const { ackTimeoutMs, ordering } = this.policy;
+    for (const member of [...this.#members.values()]) {
+      const before = member.timeouts;
+      member.expire(nowMs - ackTimeoutMs, `no answer within ${ackTimeoutMs} ms`);
+      if (ordering === "key" && member.timeouts > before) member.receiver.disconnect("ackTimeout");
+    }
   }
 
   /** Hands out what waits for as long as members have credit. */
   drain(): void {
-    for (const [backlog, takers] of this.#takers) {
-      if (takers.length > 0 && backlog.waiting > 0) this.#drainBacklog(backlog, takers);
+    for (const lane of this.#lanes.values()) {
+      if (lane.takers.length === 0) continue;
+      if (lane.order !== undefined) lane.order.drain();
+      else if (lane.backlog.waiting > 0) this.#drainLane(lane);
     }
   }
 
-  #drainBacklog(backlog: Backlog, takers: readonly Member[]): void {
-    let eligible = takers.filter((member) => member.eligible);
+  #drainLane(lane: Lane): void {
+    let eligible = eligibleOf(lane);
     while (eligible.length > 0) {
-      const delivery = backlog.take();
+      const delivery = lane.backlog.take();
       if (delivery === undefined) return;
-      const member = this.#choose(eligible, delivery);
-      if (delivery.repeated) this.#redelivered++;
+      const member = this.#choose(eligible, delivery) as Member;
       member.take(delivery);
       if (!member.eligible) eligible = eligible.filter((other) => other !== member);
     }
   }
 
-  #choose(eligible: readonly Member[], delivery: Delivery): Member {
+  #choose(eligible: readonly Member[], delivery: Delivery): Member | undefined {
     const others =
       delivery.avoid === undefined ? eligible : eligible.filter((member) => member !== delivery.avoid);
     const pick = this.policy.strategy.pick(others.length > 0 ? others : eligible);
-    if (pick.kind === "wait")
-      throw new Error(`strategy ${this.policy.strategy.name} picked nobody of several`);
+    if (pick.kind === "wait") return undefined;
+    if (delivery.repeated) this.#redelivered++;
     return pick.member;
+  }
+
+  /** Forgets everything that waits; returns how many messages went. */
+  clear(): number {
+    let dropped = 0;
+    for (const { backlog } of this.#lanes.values()) dropped += backlog.dropAll();
+    this.#noteDropped(dropped);
+    return dropped;
+  }
+
+  #noteDropped(messages: number): void {
+    if (messages > 0) this.#surroundings.onDropped(this, messages);
   }
 
   /** Ends the pool and forgets its backlogs. */
   close(): void {
-    for (const backlog of this.#backlogs.values()) backlog.close();
+    for (const { backlog } of this.#lanes.values()) backlog.close();
   }
 
   report(): PoolReport & { memberReports: MemberReport[] } {
     const members = [...this.#members.values()];
-    const backlogs = [...this.#backlogs.values()];
+    const backlogs = [...this.#byBacklog.keys()];
     const sum = <T>(items: readonly T[], of: (item: T) => number) =>
       items.reduce((total, item) => total + of(item), 0);
     return {
       name: this.name,
       members: members.length,
-      backlog: sum(backlogs, ({ waiting }) => waiting),
+      backlog: this.waiting,
       backlogBytes: sum(backlogs, ({ byteLength }) => byteLength),
-      inFlight: sum(backlogs, ({ inFlight }) => inFlight),
+      inFlight: sum(members, ({ inFlight }) => inFlight),
       freeCredit: sum(members, ({ freeCredit }) => freeCredit),
       settled: sum(backlogs, ({ settled }) => settled),
       redelivered: this.#redelivered,
@@ -175,11 +253,12 @@ export class Pool implements MemberOwner {
     };
   }
 
-  #backlogOf(filter: string): Backlog {
-    const known = this.#backlogs.get(filter);
-    if (known !== undefined) return known;
-    const backlog = this.#surroundings.openBacklog(this, filter);
-    this.adopt(filter, backlog);
-    return backlog;
+  #laneOf(filter: string): Lane {
+    if (!this.#lanes.has(filter)) this.adopt(filter, this.#surroundings.openBacklog(this, filter));
+    return this.#lanes.get(filter) as Lane;
   }
+}
+
+function eligibleOf({ takers }: Lane): Member[] {
+  return takers.filter((member) => member.eligible);
 }

@@ -6,32 +6,32 @@ import { type Router, Target } from "../router/router.ts";
 import { createStrategy, type StrategyName } from "../strategy/index.ts";
 import type { Turn } from "../turn.ts";
 import { Backlog } from "./backlog.ts";
+import type { DeadLetters } from "./dead-letters.ts";
 import type { Receiver } from "./member.ts";
-import { Pool, type PoolSurroundings, type WhenFull } from "./pool.ts";
+import { Pool, type PoolPolicy, type PoolSurroundings } from "./pool.ts";
 
 /** What the configuration says of a pool. */
-export interface DeclaredPool {
-  name: string;
+export interface DeclaredPool extends Omit<PoolPolicy, "strategy" | "declared"> {
   filters: string[];
   strategy: StrategyName;
-  maxBacklogBytes: number;
-  whenFull: WhenFull;
 }
 
 /** What holds for pools that nobody declared. They never push back on a publisher. */
 export interface UndeclaredPools {
   allow: boolean;
   maxBacklogBytes: number;
-  whenFull: "dropOldest";
   removeAfterMs: number;
+  strategy: StrategyName;
+  ackTimeoutMs: number;
+  maxDeliveries: number;
 }
 
 export interface PoolsOptions {
   declared: readonly DeclaredPool[];
   undeclared: UndeclaredPools;
-  defaultStrategy: StrategyName;
   maxHotBytes: number;
   maxPools: number;
+  dead: DeadLetters;
   router: Router;
   journal: Journal;
   turn: Turn;
@@ -46,7 +46,7 @@ export class Pools {
   readonly #pools = new Map<string, Pool>();
   readonly #targets = new Map<Backlog, { filter: string; target: Target }>();
   readonly #woken = new Set<Pool>();
-  /** Since when pools that nobody declared have had no member, by the monotonic clock. */
+  /** Since when pools have had no member, by the monotonic clock. */
   readonly #emptySinceMs = new Map<Pool, number>();
   readonly #surroundings: PoolSurroundings;
 
@@ -61,20 +61,24 @@ export class Pools {
       openBacklog: (pool, filter) =>
         this.#openBacklog(pool, filter, options.journal.openQueue(pool.name, filter)),
       onDropped: (pool, messages) => events.emit({ event: "pool.dropped", pool: pool.name, messages }),
-      onRejected: (pool, member, delivery, reason) => {
-        const topic = delivery.chunk.topicOf(delivery.index);
-        const { clientId } = member;
-        const { attempts } = delivery;
-        events.emit({ event: "delivery.rejected", pool: pool.name, clientId, topic, attempts, reason });
-        delivery.backlog.putBack(delivery);
+      onFailed: (pool, { clientId }, { topic, attempts, failures }) => {
+        const reason = failures?.reason ?? "";
+        events.emit({ event: "delivery.failed", pool: pool.name, clientId, topic, attempts, reason });
       },
+      bury: (pool, filter, delivery) => {
+        options.dead.bury(pool.name, filter, delivery, (error) => {
+          if (error === undefined) pool.onAcknowledged(delivery);
+          else pool.onReturned(delivery);
+        });
+      },
+      wallMs: () => options.clock.wallMs(),
     };
     turn.addStep(() => this.#drain());
   }
 
   /** Brings back what the journal has kept, then makes sure of everything declared. */
   start(recovered: readonly RecoveredQueue[]): void {
-    for (const { id, pool: name, filter, slices } of recovered) {
+    for (const { id, pool: name, filter, slices } of this.#options.dead.recover(recovered)) {
       const pool = this.#pools.get(name) ?? this.#create(name);
       const backlog = this.#openBacklog(pool, filter, id);
       pool.adopt(filter, backlog);
@@ -143,16 +147,43 @@ export class Pools {
     return Array.from(this.#pools.values(), (pool) => pool.report());
   }
 
-  /** Removes pools that nobody declared and that have had no member for long enough. */
+  /** Removes undeclared pools, and empties declared ones, that have had no member for long enough. */
   removeAbandoned(): void {
     const { clock, undeclared, events } = this.#options;
     const now = clock.monotonicMs();
     for (const [pool, since] of this.#emptySinceMs) {
-      if (now - since < undeclared.removeAfterMs) continue;
+      const { declared, retainWhenEmptyMs } = pool.policy;
+      if (now - since < (declared ? retainWhenEmptyMs : undeclared.removeAfterMs)) continue;
+      if (declared) {
+        pool.clear();
+        this.#emptySinceMs.set(pool, now);
+        continue;
+      }
       const backlog = pool.waiting;
       this.#remove(pool);
       events.emit({ event: "pool.removed", pool: pool.name, backlog });
     }
+  }
+
+  /** Takes back what members have held for longer than their pool allows. */
+  expire(nowMs: number): void {
+    for (const pool of this.#pools.values()) pool.expire(nowMs);
+  }
+
+  /**
+   * Removes a pool without members, its backlog and its dead letters; a declared one stays, empty.
+   * @returns why not, or undefined
+   */
+  delete(name: string): string | undefined {
+    const pool = this.#pools.get(name);
+    if (pool === undefined) return `there is no pool ${name}`;
+    if (pool.memberCount > 0) return `pool ${name} has ${pool.memberCount} members`;
+    this.#options.dead.purge(name);
+    const backlog = pool.waiting;
+    if (pool.policy.declared) pool.clear();
+    else this.#remove(pool);
+    this.#options.events.emit({ event: "pool.removed", pool: name, backlog });
+    return undefined;
   }
 
   #remove(pool: Pool): void {
@@ -168,20 +199,28 @@ export class Pools {
   }
 
   #noteEmpty(pool: Pool): void {
-    if (pool.policy.declared || pool.memberCount > 0) return;
+    if (pool.memberCount > 0) return;
     this.#emptySinceMs.set(pool, this.#options.clock.monotonicMs());
   }
 
   #create(name: string): Pool {
-    const { declared, undeclared, defaultStrategy, random } = this.#options;
-    const policy = declared.find((pool) => pool.name === name);
-    const { maxBacklogBytes, whenFull } = policy ?? undeclared;
-    const strategy = createStrategy(policy?.strategy ?? defaultStrategy, random);
-    const isDeclared = policy !== undefined;
-    const pool = new Pool(
-      { name, declared: isDeclared, strategy, maxBacklogBytes, whenFull },
-      this.#surroundings,
-    );
+    const { declared, undeclared, random } = this.#options;
+    const found = declared.find((pool) => pool.name === name);
+    const { ackTimeoutMs, maxDeliveries, maxBacklogBytes } = undeclared;
+    const bounds = { ackTimeoutMs, maxDeliveries, maxBacklogBytes };
+    const policy: PoolPolicy = {
+      ...(found ?? {
+        name,
+        ordering: "none",
+        key: "topic",
+        whenFull: "dropOldest",
+        retainWhenEmptyMs: 0,
+        ...bounds,
+      }),
+      declared: found !== undefined,
+      strategy: createStrategy(found?.strategy ?? undeclared.strategy, random),
+    };
+    const pool = new Pool(policy, this.#surroundings);
     this.#pools.set(name, pool);
     return pool;
   }
@@ -193,7 +232,11 @@ export class Pools {
       events.emit({ event, pool: pool.name, backlogBytes: backlog.byteLength });
     };
     const backlog: Backlog = new Backlog({
-      limits: { maxBytes: pool.policy.maxBacklogBytes, maxHotBytes },
+      limits: {
+        maxBytes: pool.policy.maxBacklogBytes,
+        maxHotBytes,
+        refusesWhenFull: pool.policy.whenFull === "reject",
+      },
       journal,
       queue,
       onReady: () => pool.onReady(backlog),

@@ -2,7 +2,7 @@
  * What one session has on the wire: deliveries by packet identifier until they are acknowledged. Identifiers on the
  * wire are given out here alone; one is used again only after the receiver has answered [MQTT-2.3.1-4].
  */
-import type { Delivery } from "../pool/delivery.ts";
+import type { Delivery, Holder } from "../pool/delivery.ts";
 
 const maxPacketId = 0xffff;
 
@@ -10,11 +10,13 @@ export class Outbox {
   readonly #deliveries = new Map<number, Delivery>();
   /** QoS 2 messages that the receiver has taken and whose identifier is not free before PUBCOMP. */
   readonly #releasing = new Set<number>();
+  /** Identifiers whose messages were taken back: not free before the receiver has answered. */
+  readonly #quarantined = new Map<number, Holder | undefined>();
   #lastId = 0;
 
   /** Identifiers in use. */
   get size(): number {
-    return this.#deliveries.size + this.#releasing.size;
+    return this.#deliveries.size + this.#releasing.size + this.#quarantined.size;
   }
 
   /** Puts a delivery on the wire and returns its identifier. */
@@ -31,6 +33,24 @@ export class Outbox {
     const delivery = this.#deliveries.get(packetId);
     this.#deliveries.delete(packetId);
     return delivery;
+  }
+
+  /** Takes a delivery off the wire without an answer; its identifier is not free. */
+  quarantine(delivery: Delivery): void {
+    this.#deliveries.delete(delivery.packetId);
+    this.#quarantined.set(delivery.packetId, delivery.holder);
+  }
+
+  /** The receiver has answered for a message that it no longer has; tells whose it was. */
+  answerLate(packetId: number): Holder | undefined {
+    const holder = this.#quarantined.get(packetId);
+    this.#quarantined.delete(packetId);
+    return holder;
+  }
+
+  /** The connection ended: late answers cannot come any more. */
+  forgetQuarantined(): void {
+    this.#quarantined.clear();
   }
 
   /** PUBREC: the receiver has the message, its identifier stays in use. */
@@ -58,7 +78,11 @@ export class Outbox {
     if (this.size >= maxPacketId) throw new Error("no packet identifier is free; the window must be smaller");
     do {
       this.#lastId = this.#lastId === maxPacketId ? 1 : this.#lastId + 1;
-    } while (this.#deliveries.has(this.#lastId) || this.#releasing.has(this.#lastId));
+    } while (this.#inUse(this.#lastId));
     return this.#lastId;
+  }
+
+  #inUse(packetId: number): boolean {
+    return this.#deliveries.has(packetId) || this.#releasing.has(packetId) || this.#quarantined.has(packetId);
   }
 }

@@ -16,6 +16,8 @@ export interface Line {
   readonly writable: boolean;
   message(chunk: Chunk, index: number, flags: SendFlags): void;
   acknowledgement(first: number, packetId: number): void;
+  /** Closes the connection. */
+  end(reason: string): void;
 }
 
 const pubrel = 0x62;
@@ -48,6 +50,7 @@ export class Session implements Receiver, Holder {
   readonly #wake: (session: Session) => void;
   readonly #onDelivered: () => void;
   #line: Line | undefined;
+  #ended = false;
 
   constructor(options: SessionOptions) {
     this.clientId = options.clientId;
@@ -78,11 +81,34 @@ export class Session implements Receiver, Holder {
   /** The connection ended: what members had goes back to their pools, newest first so that order is kept. */
   detach(failed: boolean): void {
     this.#line = undefined;
+    this.outbox.forgetQuarantined();
     for (const delivery of [...this.outbox.deliveries].reverse()) {
-      if (delivery.holder === this) continue;
+      if (delivery.holder === this || this.#mayComeBackFor(delivery)) continue;
       this.outbox.take(delivery.packetId);
       delivery.holder?.returned(delivery, failed);
     }
+  }
+
+  /**
+   * A QoS 2 message in flight moves to nobody else while its session lives: the client may have it already, by analogy
+   * with MQTT 5, 4.8.2.
+   */
+  #mayComeBackFor(delivery: Delivery): boolean {
+    return !this.clean && !this.#ended && delivery.chunk.qosOf(delivery.index) === 2;
+  }
+
+  /** The session is over: nothing is kept for the client. */
+  end(): void {
+    this.#ended = true;
+    this.detach(false);
+  }
+
+  quarantine(delivery: Delivery): void {
+    this.outbox.quarantine(delivery);
+  }
+
+  disconnect(reason: string): void {
+    this.#line?.end(reason);
   }
 
   send(delivery: Delivery, qos: number): void {
@@ -114,12 +140,14 @@ export class Session implements Receiver, Holder {
   puback(packetId: number): void {
     const delivery = this.outbox.take(packetId);
     if (delivery !== undefined) this.#acknowledged(delivery);
+    else this.outbox.answerLate(packetId)?.answeredLate();
   }
 
   /** PUBREC: the message is the receiver's now. Answered also when unknown: the receiver waits for it [MQTT-4.3.3-1]. */
   pubrec(packetId: number): void {
     const delivery = this.outbox.release(packetId);
     if (delivery !== undefined) this.#acknowledged(delivery);
+    else this.outbox.answerLate(packetId)?.answeredLate();
     this.#line?.acknowledgement(pubrel, packetId);
   }
 
@@ -137,8 +165,13 @@ export class Session implements Receiver, Holder {
   /** The client said that it could not process a message. Returns false when it does not have it. */
   reject(packetId: number, reason: string): boolean {
     const delivery = this.outbox.take(packetId);
-    delivery?.holder?.rejected(delivery, reason);
-    return delivery !== undefined;
+    if (delivery === undefined) {
+      const late = this.outbox.answerLate(packetId);
+      late?.answeredLate();
+      return late !== undefined;
+    }
+    delivery.holder?.rejected(delivery, reason);
+    return true;
   }
 
   #acknowledged(delivery: Delivery): void {
@@ -158,4 +191,6 @@ export class Session implements Receiver, Holder {
   }
 
   returned(): void {}
+
+  answeredLate(): void {}
 }

@@ -168,6 +168,7 @@ export class Sessions {
   }
 
   #end(session: Session): void {
+    session.end();
     for (const text of [...session.subscriptions.keys()]) this.unsubscribe(session, text);
     session.queue?.close();
     this.#offlineSinceMs.delete(session);
