@@ -46,6 +46,8 @@ export class Broker implements Service {
   readonly #listeners: Listener[];
   readonly #journal: Journal;
   readonly #pools: Pools;
+  readonly #retained: Retained;
+  readonly #sessions: Sessions;
   readonly #gate: Gate;
   readonly #heartbeat: BrokerHeartbeatSender;
   #cancelCleaning: (() => void) | undefined;
@@ -72,10 +74,12 @@ export class Broker implements Service {
     this.#journal = createJournal(config, clock, events);
     const retained = new Retained({
       maxBytes: limits.maxRetainedBytes,
+      keep: (topic, frame) => this.#journal.retain(topic, frame),
       onFull: (topic) =>
         events.emit({ event: "retained.full", topic, maxRetainedBytes: limits.maxRetainedBytes }),
     });
     const journal = this.#journal;
+    this.#retained = retained;
     // The order in which stages are made is the order of their steps in a turn: ingress, pools, sessions, output.
     const ingress = new Ingress({
       router,
@@ -121,6 +125,7 @@ export class Broker implements Service {
       clock,
       onReadFailed,
     });
+    this.#sessions = sessions;
     const { brokerId } = config;
     this.#gate = new Gate({ brokerId, limits, turn, ingress, sessions, authoriser, events, clock });
     const gate = this.#gate;
@@ -129,7 +134,8 @@ export class Broker implements Service {
       durability: config.durability,
       periodMs: config.heartbeatPeriodMs,
       clock,
-      publish: (topic, payload) => ingress.publishOwn(topic, payload, { qos: 0, retain: true }),
+      publish: (topic, payload) =>
+        ingress.publishOwn(topic, payload, { qos: 0, retain: true, fleeting: true }),
       counts: () => {
         const connections = gate.connectionCount;
         return {
@@ -154,8 +160,9 @@ export class Broker implements Service {
   /** Recovers the journal, then listens; logs `ready` with the bound addresses. */
   async start(): Promise<void> {
     await this.#loadUsers();
-    const recovered = await this.#journal.start();
-    this.#pools.start(recovered);
+    const { queues, retained, sessions } = await this.#journal.start();
+    this.#retained.recover(retained);
+    this.#pools.start(this.#sessions.recover(sessions, queues));
     await this.#gate.start();
     this.#heartbeat.start();
     const { removeAfterMs } = this.#config.undeclaredPools;

@@ -38,7 +38,7 @@ export const append = (
 /** The unsettled texts of each recovered queue, read back from the store. */
 export async function textsOf(
   journal: Journal,
-  queues: readonly RecoveredQueue[],
+  { queues }: { queues: readonly RecoveredQueue[] },
 ): Promise<Record<string, string[]>> {
   const texts: Record<string, string[]> = {};
   for (const { pool, filter, slices } of queues) {
@@ -74,7 +74,7 @@ export function journalConformance(t: Test, makeBench: (t: Test) => Promise<Benc
   t.test("what is not settled comes back in order, to each queue what it is owed", async (t) => {
     const bench = await makeBench(t);
     const first = bench.open();
-    t.same(await first.start(), [], "a new store has nothing");
+    t.same(await first.start(), { queues: [], retained: [], sessions: [] }, "a new store has nothing");
     const a = first.openQueue("a", "t/#");
     const b = first.openQueue("b", "t/#");
     const one = makeChunk(first, ["m0", "m1", "m2", "m3"]);
@@ -116,7 +116,7 @@ export function journalConformance(t: Test, makeBench: (t: Test) => Promise<Benc
     t.equal(journal.stats().chunks, 0);
     await journal.stop();
     const again = bench.open();
-    const queues = await again.start();
+    const { queues } = await again.start();
     t.ok(
       queues.every(({ slices: left }) => left.length === 0),
       "nothing is left to deliver",
@@ -137,7 +137,7 @@ export function journalConformance(t: Test, makeBench: (t: Test) => Promise<Benc
     journal.closeQueue(queue);
     await journal.stop();
     const again = bench.open();
-    t.same(await again.start(), []);
+    t.same((await again.start()).queues, []);
     await again.stop();
   });
 
@@ -160,4 +160,62 @@ export function journalConformance(t: Test, makeBench: (t: Test) => Promise<Benc
     t.same(texts, bench.durable ? { "p t": ["stored"] } : {});
     await again.stop();
   });
+
+  t.test(
+    "retained messages and sessions come back as they were last, what was forgotten does not",
+    async (t) => {
+      const bench = await makeBench(t);
+      const journal = bench.open();
+      await journal.start();
+      journal.retain("a", Buffer.from("old"));
+      journal.retain("b", Buffer.from("gone"));
+      journal.keepSession("one", [["x/#", 1]]);
+      journal.keepSession("two", []);
+      await flush(journal);
+      journal.retain("a", Buffer.from("new"));
+      journal.retain("b", undefined);
+      journal.keepSession("one", [
+        ["x/#", 1],
+        ["$share/p/y", 2],
+      ]);
+      journal.keepSession("two", undefined);
+      await flush(journal);
+      await journal.stop();
+      const again = bench.open();
+      const { retained, sessions } = await again.start();
+      const kept = bench.durable;
+      t.same(
+        retained.map(({ topic, frame }) => [topic, frame.toString()]),
+        kept ? [["a", "new"]] : [],
+      );
+      const one = {
+        clientId: "one",
+        subscriptions: [
+          ["x/#", 1],
+          ["$share/p/y", 2],
+        ],
+      };
+      t.same(sessions, kept ? [one] : []);
+      await again.stop();
+    },
+  );
+
+  t.test("a slice comes back with the QoS that its receiver was granted", async (t) => {
+    const bench = await makeBench(t);
+    const journal = bench.open();
+    await journal.start();
+    const queue = journal.openQueue("p", "t");
+    const chunk = makeChunk(journal, ["m0"]);
+    const indexes = new Indexes();
+    indexes.add(0);
+    await append(journal, chunk, [{ queue, slice: new Slice(chunk, indexes, { qosCap: 0 }) }]);
+    await journal.stop();
+    const again = bench.open();
+    const caps = (await again.start()).queues.flatMap(({ slices }) => slices.map(({ qosCap }) => qosCap));
+    t.same(caps, bench.durable ? [0] : []);
+    await again.stop();
+  });
 }
+
+const flush = (journal: Journal): Promise<void> =>
+  new Promise((resolve, reject) => journal.flush((error) => (error ? reject(error) : resolve())));

@@ -1,7 +1,9 @@
 import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "@equipoise/shared";
+import Database from "better-sqlite3";
 import { type Test, test } from "tap";
+import { encodePublish } from "../../broker/src/journal/chunk.ts";
 import { MemoryJournal } from "../../broker/src/journal/memory.ts";
 import { SqliteJournal } from "../../broker/src/journal/sqlite.ts";
 import { SqliteStore } from "../../broker/src/journal/sqlite-store.ts";
@@ -39,7 +41,7 @@ test("the SQLite journal", async (t) => {
 test("the SQLite journal commits with synchronous=FULL, also after many writes", async (t) => {
   const store = new SqliteStore(join(await temporaryDirectory(t), "journal.db"));
   store.open("now");
-  const none = { opened: [], closed: [], updates: [], finished: [], unowned: [] };
+  const none = { opened: [], closed: [], updates: [], finished: [], unowned: [], retained: [], sessions: [] };
   for (let id = 0; id < 5; id++)
     store.commit({ ...none, appends: [{ id, count: 1, bytes: Buffer.from("x"), owed: [] }] });
   t.equal(store.synchronousLevel(), 2);
@@ -50,7 +52,7 @@ test("a journal file that is no database is set aside, and a new one is begun", 
   const bench = await sqliteBench(t);
   writeFileSync(bench.path, "these are not the pages of a database, not even the first one of them");
   const journal = bench.open();
-  t.same(await journal.start(), []);
+  t.same((await journal.start()).queues, []);
   t.equal(bench.setAside.length, 1);
   const chunk = makeChunk(journal, ["m0"]);
   await append(journal, chunk, [{ queue: journal.openQueue("p", "t"), slice: wholeSlice(chunk) }]);
@@ -59,6 +61,38 @@ test("a journal file that is no database is set aside, and a new one is begun", 
     readdirSync(join(bench.path, "..")).some((name) => name.includes("damaged")),
     "the old bytes are kept",
   );
+});
+
+test("a journal of schema 1 is brought up to date with everything in it", async (t) => {
+  const bench = await sqliteBench(t);
+  const old = new Database(bench.path);
+  old.exec(`
+    PRAGMA journal_mode = WAL;
+    CREATE TABLE queue (id INTEGER PRIMARY KEY, pool TEXT NOT NULL, filter TEXT NOT NULL, UNIQUE (pool, filter)) STRICT;
+    CREATE TABLE chunk (id INTEGER PRIMARY KEY, count INTEGER NOT NULL, frames BLOB NOT NULL) STRICT;
+    CREATE TABLE owed (chunk INTEGER NOT NULL, queue INTEGER NOT NULL, unsettled BLOB,
+      PRIMARY KEY (chunk, queue)) STRICT, WITHOUT ROWID;
+    INSERT INTO queue VALUES (1, 'p', 't');
+    INSERT INTO owed VALUES (7, 1, NULL);
+    PRAGMA user_version = 1;
+  `);
+  const frame = encodePublish("t", Buffer.from("from before"), { qos: 1, retain: false });
+  old.prepare("INSERT INTO chunk VALUES (7, 1, ?)").run(frame);
+  old.close();
+  const journal = bench.open();
+  t.same(await textsOf(journal, await journal.start()), { "p t": ["from before"] });
+  await journal.stop();
+});
+
+test("a journal of a newer version is left alone and refused by name", async (t) => {
+  const bench = await sqliteBench(t);
+  const newer = new Database(bench.path);
+  newer.pragma("user_version = 999");
+  newer.close();
+  await t.rejects(bench.open().start(), { code: "EQ_STORE_NEWER" });
+  const same = new Database(bench.path);
+  t.equal(same.pragma("user_version", { simple: true }), 999);
+  same.close();
 });
 
 test("a second journal on the same directory is refused by name while the first runs", async (t) => {

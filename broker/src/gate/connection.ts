@@ -289,6 +289,14 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
     return sessions.open(id, clean);
   }
 
+  whenKept(done: () => void): void {
+    if (this.#session === undefined) return;
+    this.#around.sessions.whenKept(this.#session, (error) => {
+      if (error !== undefined) this.fail(new Fault("storeFailed", error.message));
+      else done();
+    });
+  }
+
   onAnswered(): void {
     if (this.#state === "closed") return;
     this.#heardMs = this.#around.turn.nowMs;

@@ -5,6 +5,8 @@ import type { FilterExchange } from "./filters.ts";
 export interface DialogueOwner {
   /** An answer for the client. */
   onAnswer(frame: Buffer): void;
+  /** Calls back when what was subscribed to is as safe as the answer promises. */
+  whenKept(done: () => void): void;
   /** The packet is dealt with; the next may be asked. */
   onAnswered(): void;
   /** Aedes has ended the connection. */
@@ -50,8 +52,10 @@ export class Dialogue<Owner extends DialogueOwner = DialogueOwner> implements Co
     const frame = exchange.next();
     if (frame !== undefined) return this.channel.feed(frame);
     this.#exchange = undefined;
-    this.owner.onAnswer(exchange.answer());
-    this.#answered();
+    this.owner.whenKept(() => {
+      this.owner.onAnswer(exchange.answer());
+      this.#answered();
+    });
   }
 
   onAnswer(frame: Buffer): void {

@@ -133,14 +133,16 @@ export class Ingress {
     const topic = this.#topicOf(publisher, bytes, body + 2, topicEnd);
     if (topic.fault !== undefined) throw new Fault("badTopic", `PUBLISH to a topic that ${topic.fault}`);
     if (!publisher.mayPublish(topic)) throw new Fault("notAuthorised", `PUBLISH to ${topic.name}`);
+    const retain = (first & 1) !== 0;
     if (refuses(topic)) return this.#refuse(topic, qos);
     this.received++;
     this.receivedBytes += end - start;
     this.#turn.request();
     if (qos > 0 && !publisher.taken(packetId, qos)) return this.#repeat(publisher);
     if (topic.meaning.kind !== "other") this.#observe(publisher, topic, bytes.subarray(payloadStart, end));
+    // Before the message itself: both are in one commit, and the acknowledgement stands for both.
+    if (retain) this.#retained.set(topic.name, bytes, start, body, end);
     this.#add(publisher, topic, bytes, start, body, end);
-    if ((first & 1) !== 0) this.#retained.set(topic.name, bytes, start, body, end);
   }
 
   /** What the broker knows of a topic by its name. */
@@ -148,16 +150,23 @@ export class Ingress {
     return this.#router.refresh(new Topic(name));
   }
 
-  /** Takes a message of the broker's own: a heartbeat, a will, a dead letter. */
-  publishOwn(name: string, payload: Uint8Array, flags: { qos: 0 | 1 | 2; retain: boolean }): void {
+  /**
+   * Takes a message of the broker's own: a heartbeat, a will, a dead letter.
+   * @param flags.fleeting retained only while the broker runs
+   */
+  publishOwn(
+    name: string,
+    payload: Uint8Array,
+    flags: { qos: 0 | 1 | 2; retain: boolean; fleeting?: boolean },
+  ): void {
     const topic = this.topic(name);
     if (topic.fault !== undefined) return;
     const frame = encodePublish(name, payload, flags);
     let body = 1;
     while ((frame[body++] as number) > 0x7f);
     this.#turn.request();
+    if (flags.retain) this.#retained.set(name, frame, 0, body, frame.length, flags.fleeting !== true);
     this.#add(undefined, topic, frame, 0, body, frame.length);
-    if (flags.retain) this.#retained.set(name, frame, 0, body, frame.length);
   }
 
   #topicOf(publisher: Publisher, bytes: Buffer, start: number, end: number): Topic {
@@ -192,7 +201,8 @@ export class Ingress {
     const qos = ((bytes[start] as number) >> 1) & 3;
     // `uncommitted` already counts this message when it is owed an acknowledgement.
     const waits = publisher !== undefined && publisher.uncommitted > (qos > 0 ? 1 : 0);
-    const batch = this.#batchFor((durable && qos > 0) || waits);
+    const keeps = durable || (((bytes[start] as number) & 1) !== 0 && this.#journal.durable);
+    const batch = this.#batchFor((keeps && qos > 0) || waits);
     if (publisher !== undefined && qos > 0) batch.owe(publisher);
     if (targets.length === 0) {
       this.unmatched++;

@@ -5,33 +5,54 @@ import { matches } from "../router/match.ts";
 export class Retained {
   readonly #maxBytes: number;
   readonly #onFull: (topic: string) => void;
+  readonly #keep: (topic: string, frame: Buffer | undefined) => void;
   /** Frames as they came, QoS included. */
   readonly #frames = new Map<string, Buffer>();
   #bytes = 0;
 
-  constructor(options: { maxBytes: number; onFull: (topic: string) => void }) {
+  /** @param options.keep makes a change durable */
+  constructor(options: {
+    maxBytes: number;
+    onFull: (topic: string) => void;
+    keep: (topic: string, frame: Buffer | undefined) => void;
+  }) {
     this.#maxBytes = options.maxBytes;
     this.#onFull = options.onFull;
+    this.#keep = options.keep;
   }
 
   get count(): number {
     return this.#frames.size;
   }
 
-  /** Remembers a PUBLISH frame; an empty payload forgets [MQTT-3.3.1-10]. At the bound new topics are refused. */
-  set(topic: string, bytes: Buffer, start: number, body: number, end: number): void {
+  /** Takes what the journal has kept. */
+  recover(kept: readonly { topic: string; frame: Buffer }[]): void {
+    for (const { topic, frame } of kept) {
+      this.#frames.set(topic, frame);
+      this.#bytes += frame.length;
+    }
+  }
+
+  /**
+   * Remembers a PUBLISH frame; an empty payload forgets [MQTT-3.3.1-10]. At the bound new topics are refused.
+   * @param keep it survives a restart
+   */
+  set(topic: string, bytes: Buffer, start: number, body: number, end: number, keep = true): void {
     const qos = ((bytes[start] as number) >> 1) & 3;
     const payloadStart = body + 2 + bytes.readUInt16BE(body) + (qos > 0 ? 2 : 0);
     const old = this.#frames.get(topic);
     if (payloadStart === end) {
       this.#frames.delete(topic);
       this.#bytes -= old?.length ?? 0;
+      if (old !== undefined && keep) this.#keep(topic, undefined);
       return;
     }
     const grown = this.#bytes - (old?.length ?? 0) + end - start;
     if (grown > this.#maxBytes) return this.#onFull(topic);
     this.#bytes = grown;
-    this.#frames.set(topic, Buffer.from(bytes.subarray(start, end)));
+    const frame = Buffer.from(bytes.subarray(start, end));
+    this.#frames.set(topic, frame);
+    if (keep) this.#keep(topic, frame);
   }
 
   /** What a new subscription gets at once, as a chunk that lives in memory; undefined when nothing matches. */

@@ -14,6 +14,21 @@ export interface RecoveredQueue {
   slices: Slice[];
 }
 
+/** A session that outlives its connection. */
+export interface KeptSession {
+  clientId: string;
+  /** Filters as the client wrote them, with the granted QoS. */
+  subscriptions: [filter: string, qos: number][];
+}
+
+/** Everything that has to live on after a restart. */
+export interface Recovery {
+  queues: RecoveredQueue[];
+  /** Frames of retained messages by topic. */
+  retained: { topic: string; frame: Buffer }[];
+  sessions: KeptSession[];
+}
+
 export interface JournalStats {
   /** Chunks with messages that some queue has not settled. */
   chunks: number;
@@ -26,8 +41,10 @@ export interface JournalStats {
 export type Committed = (error: Error | undefined) => void;
 
 export interface Journal {
-  /** Opens the store and returns what has to be delivered again. */
-  start(): Promise<RecoveredQueue[]>;
+  /** What it takes in survives the process. */
+  readonly durable: boolean;
+  /** Opens the store and returns what it has kept. */
+  start(): Promise<Recovery>;
   /** Position for the next chunk; negative where chunks only live in memory. */
   nextId(): number;
   /** Number of a queue; made durable with the next commit. */
@@ -40,6 +57,12 @@ export interface Journal {
   settled(queue: QueueId, slice: Slice): void;
   /** Brings chunks back into memory. */
   read(chunks: readonly Chunk[], done: (error: Error | undefined) => void): void;
+  /** Keeps a topic's retained message, or forgets it; written with the next commit. */
+  retain(topic: string, frame: Buffer | undefined): void;
+  /** Keeps a session's subscriptions, or forgets the session; written with the next commit. */
+  keepSession(clientId: string, subscriptions: KeptSession["subscriptions"] | undefined): void;
+  /** Calls back when everything given to the journal before is durable. */
+  flush(done: Committed): void;
   stats(): JournalStats;
   /** Writes what is left and closes. */
   stop(): Promise<void>;

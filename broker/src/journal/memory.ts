@@ -1,5 +1,5 @@
 import type { Chunk } from "./chunk.ts";
-import type { Committed, Journal, JournalStats, QueueId, RecoveredQueue } from "./journal.ts";
+import type { Committed, Journal, JournalStats, QueueId, Recovery } from "./journal.ts";
 
 /** Keeps nothing: messages live as long as the process. */
 export class MemoryJournal implements Journal {
@@ -7,8 +7,10 @@ export class MemoryJournal implements Journal {
   #lastQueue = 0;
   #commits = 0;
 
-  async start(): Promise<RecoveredQueue[]> {
-    return [];
+  readonly durable = false;
+
+  async start(): Promise<Recovery> {
+    return { queues: [], retained: [], sessions: [] };
   }
 
   nextId(): number {
@@ -29,6 +31,14 @@ export class MemoryJournal implements Journal {
   settled(): void {}
 
   read(_chunks: readonly Chunk[], done: (error: Error | undefined) => void): void {
+    done(undefined);
+  }
+
+  retain(): void {}
+
+  keepSession(): void {}
+
+  flush(done: Committed): void {
     done(undefined);
   }
 

@@ -48,12 +48,12 @@ export class Slice {
   }
 
   /** The messages that a bitmap of unsettled ones names; all of the chunk without one. */
-  static recovered(chunk: Chunk, unsettledBits: Uint8Array | null): Slice {
+  static recovered(chunk: Chunk, unsettledBits: Uint8Array | null, qosCap = 2): Slice {
     const indexes = new Indexes();
     for (let index = 0; index < chunk.count; index++) {
       if (unsettledBits === null || hasBit(unsettledBits, index)) indexes.add(index);
     }
-    return new Slice(chunk, indexes);
+    return new Slice(chunk, indexes, { qosCap });
   }
 
   get count(): number {

@@ -19,6 +19,8 @@ export interface OwedRow {
   chunk: number;
   count: number;
   byteLength: number;
+  /** Highest QoS that the queue's receiver was granted. */
+  qosCap: number;
   unsettled: Uint8Array | null;
 }
 
@@ -32,7 +34,19 @@ export interface Append {
   id: number;
   count: number;
   bytes: Uint8Array;
-  owed: { queue: number; unsettled: Uint8Array | null }[];
+  owed: { queue: number; qosCap: number; unsettled: Uint8Array | null }[];
+}
+
+/** A retained message; without a frame there is none any more. */
+export interface RetainedRow {
+  topic: string;
+  frame: Uint8Array | null;
+}
+
+/** A session that outlives its connection, with its subscriptions as JSON; without them it has ended. */
+export interface SessionRow {
+  clientId: string;
+  subscriptions: string | null;
 }
 
 /** Everything of one commit. */
@@ -46,24 +60,31 @@ export interface Batch {
   finished: { queue: number; chunk: number }[];
   /** Chunks that nobody is owed anything of. */
   unowned: number[];
+  retained: RetainedRow[];
+  sessions: SessionRow[];
 }
 
 export interface Recovered {
   queues: QueueRow[];
   owed: OwedRow[];
+  retained: RetainedRow[];
+  sessions: SessionRow[];
   lastChunk: number;
   /** Where a damaged file was put, when there was one. */
   setAside: string | undefined;
 }
 
-const schemaVersion = 1;
-const schema = `
-  CREATE TABLE queue (id INTEGER PRIMARY KEY, pool TEXT NOT NULL, filter TEXT NOT NULL, UNIQUE (pool, filter)) STRICT;
-  CREATE TABLE chunk (id INTEGER PRIMARY KEY, count INTEGER NOT NULL, frames BLOB NOT NULL) STRICT;
-  CREATE TABLE owed (chunk INTEGER NOT NULL, queue INTEGER NOT NULL, unsettled BLOB,
-    PRIMARY KEY (chunk, queue)) STRICT, WITHOUT ROWID;
-  PRAGMA user_version = ${schemaVersion};
-`;
+/** Each step brings the schema from its place in the list to the next; a new file takes them all. */
+const migrations = [
+  `CREATE TABLE queue (id INTEGER PRIMARY KEY, pool TEXT NOT NULL, filter TEXT NOT NULL, UNIQUE (pool, filter)) STRICT;
+   CREATE TABLE chunk (id INTEGER PRIMARY KEY, count INTEGER NOT NULL, frames BLOB NOT NULL) STRICT;
+   CREATE TABLE owed (chunk INTEGER NOT NULL, queue INTEGER NOT NULL, unsettled BLOB,
+     PRIMARY KEY (chunk, queue)) STRICT, WITHOUT ROWID;`,
+  `ALTER TABLE owed ADD COLUMN qos_cap INTEGER NOT NULL DEFAULT 2;
+   CREATE TABLE retained (topic TEXT PRIMARY KEY, frame BLOB NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE session (client_id TEXT PRIMARY KEY, subscriptions TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
+];
+const schemaVersion = migrations.length;
 const fullSync = 2;
 
 export class SqliteStore {
@@ -112,8 +133,10 @@ export class SqliteStore {
     this.#statements = prepare(db);
     const owed = this.#statements.allOwed.all() as OwedRow[];
     const queues = this.#statements.allQueues.all() as QueueRow[];
+    const retained = this.#statements.allRetained.all() as RetainedRow[];
+    const sessions = this.#statements.allSessions.all() as SessionRow[];
     const { last } = this.#statements.lastChunk.get() as { last: number };
-    return { queues, owed, lastChunk: last, setAside };
+    return { queues, owed, retained, sessions, lastChunk: last, setAside };
   }
 
   #requireFullSync(db: Database.Database): void {
@@ -172,7 +195,10 @@ function migrate(db: Database.Database, path: string): void {
       `${path} has schema ${found}, this version knows ${schemaVersion}`,
     );
   }
-  if (found === 0) db.transaction(() => db.exec(schema))();
+  db.transaction(() => {
+    for (const step of migrations.slice(found)) db.exec(step);
+    db.pragma(`user_version = ${schemaVersion}`);
+  })();
 }
 
 function prepare(db: Database.Database) {
@@ -181,13 +207,23 @@ function prepare(db: Database.Database) {
     closeQueue: db.prepare("DELETE FROM queue WHERE id = ?"),
     addChunk: db.prepare("INSERT INTO chunk (id, count, frames) VALUES (?, ?, ?)"),
     removeChunk: db.prepare("DELETE FROM chunk WHERE id = ?"),
-    addOwed: db.prepare("INSERT INTO owed (chunk, queue, unsettled) VALUES (?, ?, ?)"),
+    addOwed: db.prepare("INSERT INTO owed (chunk, queue, qos_cap, unsettled) VALUES (?, ?, ?, ?)"),
     updateOwed: db.prepare("UPDATE owed SET unsettled = ? WHERE chunk = ? AND queue = ?"),
     removeOwed: db.prepare("DELETE FROM owed WHERE chunk = ? AND queue = ?"),
+    retain: db.prepare(
+      "INSERT INTO retained (topic, frame) VALUES (?, ?) ON CONFLICT DO UPDATE SET frame = excluded.frame",
+    ),
+    unretain: db.prepare("DELETE FROM retained WHERE topic = ?"),
+    keepSession: db.prepare(
+      "INSERT INTO session (client_id, subscriptions) VALUES (?, ?) ON CONFLICT DO UPDATE SET subscriptions = excluded.subscriptions",
+    ),
+    endSession: db.prepare("DELETE FROM session WHERE client_id = ?"),
+    allRetained: db.prepare("SELECT topic, frame FROM retained"),
+    allSessions: db.prepare("SELECT client_id AS clientId, subscriptions FROM session"),
     frames: db.prepare("SELECT frames FROM chunk WHERE id = ?"),
     allQueues: db.prepare("SELECT id, pool, filter FROM queue ORDER BY id"),
     allOwed: db.prepare(
-      "SELECT queue, chunk, count, length(frames) AS byteLength, unsettled FROM owed JOIN chunk ON chunk.id = chunk ORDER BY chunk",
+      "SELECT queue, chunk, count, length(frames) AS byteLength, qos_cap AS qosCap, unsettled FROM owed JOIN chunk ON chunk.id = chunk ORDER BY chunk",
     ),
     lastChunk: db.prepare("SELECT coalesce(max(id), -1) AS last FROM chunk"),
   };
@@ -197,12 +233,20 @@ function write(statements: ReturnType<typeof prepare>, batch: Batch): void {
   for (const { id, pool, filter } of batch.opened) statements.openQueue.run(id, pool, filter);
   for (const { id, count, bytes, owed } of batch.appends) {
     statements.addChunk.run(id, count, bytes);
-    for (const { queue, unsettled } of owed) statements.addOwed.run(id, queue, unsettled);
+    for (const { queue, qosCap, unsettled } of owed) statements.addOwed.run(id, queue, qosCap, unsettled);
   }
   for (const { queue, chunk, unsettled } of batch.updates) statements.updateOwed.run(unsettled, chunk, queue);
   for (const { queue, chunk } of batch.finished) statements.removeOwed.run(chunk, queue);
   for (const chunk of batch.unowned) statements.removeChunk.run(chunk);
   for (const queue of batch.closed) statements.closeQueue.run(queue);
+  for (const { topic, frame } of batch.retained) {
+    if (frame === null) statements.unretain.run(topic);
+    else statements.retain.run(topic, frame);
+  }
+  for (const { clientId, subscriptions } of batch.sessions) {
+    if (subscriptions === null) statements.endSession.run(clientId);
+    else statements.keepSession.run(clientId, subscriptions);
+  }
 }
 
 function isDamage(error: unknown): boolean {

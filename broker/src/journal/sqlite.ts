@@ -6,7 +6,15 @@
 import { Worker } from "node:worker_threads";
 import { type Clock, EquipoiseError } from "@equipoise/shared";
 import { Chunk } from "./chunk.ts";
-import type { Committed, Journal, JournalStats, QueueId, RecoveredQueue } from "./journal.ts";
+import type {
+  Committed,
+  Journal,
+  JournalStats,
+  KeptSession,
+  QueueId,
+  RecoveredQueue,
+  Recovery,
+} from "./journal.ts";
 import { Slice } from "./slice.ts";
 import type { Append, Batch, QueueRow, Recovered } from "./sqlite-store.ts";
 import type { Reply, Request } from "./sqlite-worker.ts";
@@ -42,6 +50,9 @@ export class SqliteJournal implements Journal {
   #closed: QueueId[] = [];
   #finished: Batch["finished"] = [];
   #unowned: number[] = [];
+  /** By topic and by client id: only the last state counts. */
+  #retained = new Map<string, Uint8Array | null>();
+  #sessions = new Map<string, string | null>();
   #dirty = new Map<Slice, QueueId>();
   #cancelTimer: (() => void) | undefined;
   readonly #reads: Read[] = [];
@@ -54,7 +65,9 @@ export class SqliteJournal implements Journal {
     this.#onSetAside = options.onSetAside;
   }
 
-  async start(): Promise<RecoveredQueue[]> {
+  readonly durable = true;
+
+  async start(): Promise<Recovery> {
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const worker = new Worker(new URL(`./sqlite-worker.${extension}`, import.meta.url), {
       workerData: { path: this.#path },
@@ -66,7 +79,17 @@ export class SqliteJournal implements Journal {
     const now = new Date(this.#clock.wallMs()).toISOString().replace(/[:.]/g, "-");
     const recovered = await this.#open(now);
     if (recovered.setAside !== undefined) this.#onSetAside(recovered.setAside);
-    return this.#restore(recovered);
+    return {
+      queues: this.#restore(recovered),
+      retained: recovered.retained.flatMap(({ topic, frame }) =>
+        frame === null
+          ? []
+          : [{ topic, frame: Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength) }],
+      ),
+      sessions: recovered.sessions.flatMap(({ clientId, subscriptions }) =>
+        subscriptions === null ? [] : [{ clientId, subscriptions: JSON.parse(subscriptions) }],
+      ),
+    };
   }
 
   async #open(now: string): Promise<Recovered> {
@@ -94,7 +117,7 @@ export class SqliteJournal implements Journal {
         chunks.set(row.chunk, chunk);
       }
       chunk.owners++;
-      byId.get(row.queue)?.slices.push(Slice.recovered(chunk, row.unsettled));
+      byId.get(row.queue)?.slices.push(Slice.recovered(chunk, row.unsettled, row.qosCap));
     }
     this.#liveChunks = chunks.size;
     return [...byId.values()];
@@ -131,7 +154,11 @@ export class SqliteJournal implements Journal {
     if (owed.length === 0) return undefined;
     chunk.owners = owed.length;
     this.#liveChunks++;
-    const rows = owed.map(({ queue, slice }) => ({ queue, unsettled: slice.unsettledBits() }));
+    const rows = owed.map(({ queue, slice }) => ({
+      queue,
+      qosCap: slice.qosCap,
+      unsettled: slice.unsettledBits(),
+    }));
     return { id: chunk.id, count: chunk.count, bytes, owed: rows };
   }
 
@@ -154,6 +181,22 @@ export class SqliteJournal implements Journal {
     if (this.#broken !== undefined) return done(this.#broken);
     this.#reads.push({ chunks, done });
     this.#post({ kind: "read", ids: chunks.map(({ id }) => id) });
+  }
+
+  retain(topic: string, frame: Buffer | undefined): void {
+    this.#retained.set(topic, frame ?? null);
+    this.#wakeSoon();
+  }
+
+  keepSession(clientId: string, subscriptions: KeptSession["subscriptions"] | undefined): void {
+    this.#sessions.set(clientId, subscriptions === undefined ? null : JSON.stringify(subscriptions));
+    this.#wakeSoon();
+  }
+
+  flush(done: Committed): void {
+    if (this.#broken !== undefined) return done(this.#broken);
+    this.#waiting.push({ append: undefined, committed: done });
+    if (this.#committing === undefined) this.#commit();
   }
 
   stats(): JournalStats {
@@ -200,6 +243,8 @@ export class SqliteJournal implements Journal {
       updates,
       finished: this.#finished,
       unowned: this.#unowned,
+      retained: Array.from(this.#retained, ([topic, frame]) => ({ topic, frame })),
+      sessions: Array.from(this.#sessions, ([clientId, subscriptions]) => ({ clientId, subscriptions })),
     };
     if (waiting.length === 0 && Object.values(batch).every((part) => part.length === 0)) return;
     this.#waiting = [];
@@ -208,6 +253,8 @@ export class SqliteJournal implements Journal {
     this.#finished = [];
     this.#unowned = [];
     this.#dirty = new Map();
+    this.#retained = new Map();
+    this.#sessions = new Map();
     this.#committing = { batch, waiting, dirty };
     this.#post({ kind: "commit", batch });
   }
@@ -256,6 +303,11 @@ export class SqliteJournal implements Journal {
     this.#closed = [...batch.closed, ...this.#closed];
     this.#finished = [...batch.finished, ...this.#finished];
     this.#unowned = [...batch.unowned, ...this.#unowned];
+    for (const { topic, frame } of batch.retained)
+      if (!this.#retained.has(topic)) this.#retained.set(topic, frame);
+    for (const { clientId, subscriptions } of batch.sessions) {
+      if (!this.#sessions.has(clientId)) this.#sessions.set(clientId, subscriptions);
+    }
     for (const [slice, queue] of dirty) if (slice.unsettled > 0) this.#dirty.set(slice, queue);
     this.#wakeSoon();
   }

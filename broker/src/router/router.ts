@@ -16,8 +16,9 @@ export class Target {
     this.qosCap = qosCap;
   }
 
+  /** Its messages must survive a crash: at QoS 0 nothing is promised. */
   get durable(): boolean {
-    return this.backlog.queue !== undefined;
+    return this.backlog.queue !== undefined && this.qosCap > 0;
   }
 }
 

@@ -2,7 +2,7 @@
 import { type Clock, parseFilter } from "@equipoise/shared";
 import type { Events } from "../events.ts";
 import type { Retained } from "../ingress/retained.ts";
-import type { Journal } from "../journal/journal.ts";
+import type { Journal, KeptSession, QueueId, RecoveredQueue } from "../journal/journal.ts";
 import { Indexes, Slice } from "../journal/slice.ts";
 import { Backlog } from "../pool/backlog.ts";
 import type { Pools } from "../pool/pools.ts";
@@ -15,6 +15,8 @@ export interface SessionLimits {
   maxInFlight: number;
   /** A plain subscriber's queue, connected or not, in bytes; the oldest messages are dropped at the bound. */
   maxQueueBytes: number;
+  /** Part of a queue kept in memory when the rest is on disk. */
+  maxHotBytes: number;
   /** Sessions that wait for their client; at the bound the one that has waited longest ends. */
   maxOfflineSessions: number;
   /** A session whose client stays away this long ends. */
@@ -32,6 +34,9 @@ export interface SessionsOptions {
   clock: Clock;
   onReadFailed: (error: Error) => void;
 }
+
+/** Under this pool's name the journal keeps the queues of plain subscribers, by client id; no pool can have it. */
+const noPool = "";
 
 /** The target of each plain subscription of a session. */
 type Targets = Map<string, Target>;
@@ -61,6 +66,42 @@ export class Sessions {
     return this.#sessions.size;
   }
 
+  /**
+   * Brings back the sessions that the journal has kept, without their clients.
+   * @returns the journal's queues that are not theirs
+   */
+  recover(kept: readonly KeptSession[], queues: readonly RecoveredQueue[]): RecoveredQueue[] {
+    const own = new Map(queues.filter(({ pool }) => pool === noPool).map((queue) => [queue.filter, queue]));
+    for (const { clientId, subscriptions } of kept) {
+      const session = this.#create(clientId, false);
+      const queue = own.get(clientId);
+      own.delete(clientId);
+      if (queue !== undefined) this.#openQueue(session, queue.id);
+      for (const [text, qos] of subscriptions) this.#restore(session, text, qos);
+      for (const slice of queue?.slices ?? []) session.queue?.push(slice);
+      this.#offlineSinceMs.set(session, this.#options.clock.monotonicMs());
+    }
+    // A queue whose session is gone: the crash came between the two.
+    for (const { id } of own.values()) this.#options.journal.closeQueue(id);
+    return queues.filter(({ pool }) => pool !== noPool);
+  }
+
+  #restore(session: Session, text: string, qos: number): void {
+    session.subscriptions.set(text, qos);
+    const { pool, filter } = parseFilter(text);
+    if (pool === undefined) this.#route(session, filter, qos);
+  }
+
+  /** Calls back when the session's subscriptions are as safe as they are promised to be. */
+  whenKept(session: Session, done: (error: Error | undefined) => void): void {
+    if (session.clean) done(undefined);
+    else this.#options.journal.flush(done);
+  }
+
+  #keep(session: Session): void {
+    if (!session.clean) this.#options.journal.keepSession(session.clientId, [...session.subscriptions]);
+  }
+
   /** The session for a client that has connected; `present` tells whether it is an old one [MQTT-3.2.2-2]. */
   open(clientId: string, clean: boolean): { session: Session; present: boolean } {
     const known = this.#sessions.get(clientId);
@@ -72,6 +113,12 @@ export class Sessions {
       }
       this.#end(known);
     }
+    const session = this.#create(clientId, clean);
+    this.#keep(session);
+    return { session, present: false };
+  }
+
+  #create(clientId: string, clean: boolean): Session {
     const { limits, turn } = this.#options;
     const session = new Session({
       clientId,
@@ -84,7 +131,7 @@ export class Sessions {
       },
     });
     this.#sessions.set(clientId, session);
-    return { session, present: false };
+    return session;
   }
 
   /** The connection of a session ended. @param failed it was not a clean DISCONNECT */
@@ -123,7 +170,14 @@ export class Sessions {
   subscribe(session: Session, text: string, qos: number): void {
     const { pool, filter } = parseFilter(text);
     session.subscriptions.set(text, qos);
+    this.#keep(session);
     if (pool !== undefined) return this.#options.pools.join(session, pool, filter, qos);
+    const queue = this.#route(session, filter, qos);
+    this.#sendRetained(queue, filter, qos);
+  }
+
+  /** Has the router fill the session's queue; returns it. */
+  #route(session: Session, filter: string, qos: number): Backlog {
     const queue = this.#queueOf(session);
     const targets = this.#targetsOf(session);
     const old = targets.get(filter);
@@ -131,11 +185,12 @@ export class Sessions {
     const target = new Target(queue, qos);
     targets.set(filter, target);
     this.#options.router.add(filter, target);
-    this.#sendRetained(queue, filter, qos);
+    return queue;
   }
 
   unsubscribe(session: Session, text: string): void {
     if (!session.subscriptions.delete(text)) return;
+    this.#keep(session);
     const target = this.#targetsOf(session).get(text);
     if (target === undefined) return this.#leave(session, text);
     this.#options.router.remove(text, target);
@@ -171,6 +226,7 @@ export class Sessions {
     session.end();
     for (const text of [...session.subscriptions.keys()]) this.unsubscribe(session, text);
     session.queue?.close();
+    if (!session.clean) this.#options.journal.keepSession(session.clientId, undefined);
     this.#offlineSinceMs.delete(session);
     this.#woken.delete(session);
     if (this.#sessions.get(session.clientId) === session) this.#sessions.delete(session.clientId);
@@ -186,12 +242,19 @@ export class Sessions {
   }
 
   #queueOf(session: Session): Backlog {
+    const { journal } = this.#options;
     if (session.queue !== undefined) return session.queue;
+    const durable = !session.clean && journal.durable;
+    return this.#openQueue(session, durable ? journal.openQueue(noPool, session.clientId) : undefined);
+  }
+
+  #openQueue(session: Session, queueId: QueueId | undefined): Backlog {
     const { limits, journal, events, onReadFailed } = this.#options;
+    const { maxQueueBytes: maxBytes } = limits;
     const queue: Backlog = new Backlog({
-      limits: { maxBytes: limits.maxQueueBytes, maxHotBytes: limits.maxQueueBytes },
+      limits: { maxBytes, maxHotBytes: queueId === undefined ? maxBytes : limits.maxHotBytes },
       journal,
-      queue: undefined,
+      queue: queueId,
       onReady: () => {
         const messages = queue.full ? queue.dropOldest() : 0;
         if (messages > 0) events.emit({ event: "session.dropped", clientId: session.clientId, messages });
