@@ -15,6 +15,7 @@ import { Gate } from "./gate/gate.ts";
 import { Inflow } from "./gate/inflow.ts";
 import { BrokerHeartbeatSender } from "./health/broker-heartbeat.ts";
 import { MemberReports } from "./health/member-reports.ts";
+import { Operations } from "./http/index.ts";
 import { Ingress } from "./ingress/ingress.ts";
 import { Retained } from "./ingress/retained.ts";
 import type { Journal } from "./journal/journal.ts";
@@ -50,6 +51,7 @@ export class Broker implements Service {
   readonly #sessions: Sessions;
   readonly #gate: Gate;
   readonly #heartbeat: BrokerHeartbeatSender;
+  readonly #operations: Operations;
   #cancelCleaning: (() => void) | undefined;
   #cancelExpiry: (() => void) | undefined;
   #stopped = false;
@@ -90,7 +92,10 @@ export class Broker implements Service {
         const session = publisher instanceof Inflow ? publisher.session : undefined;
         if (session !== undefined) reports.take(session, topic, payload);
       },
-      onStoreFailed: (error) => noteFailure(events, error),
+      onStoreFailed: (error) => {
+        noteFailure(events, error);
+        this.#operations.storeFailed(error);
+      },
     });
     const dead = new DeadLetters({
       journal,
@@ -146,6 +151,22 @@ export class Broker implements Service {
         };
       },
     });
+    this.#operations = new Operations({
+      address: config.http,
+      clock,
+      commits: () => journal.stats().commits,
+      snapshot: () => ({
+        events: events.counts,
+        received: ingress.received,
+        receivedBytes: ingress.receivedBytes,
+        unmatched: ingress.unmatched,
+        delivered: sessions.delivered,
+        connections: gate.connectionCount,
+        sessions: sessions.count,
+        pools: pools.report(),
+        journal: journal.stats(),
+      }),
+    });
     const door = new Door({
       limits,
       blocks: (address) => failures.blocks(address),
@@ -160,6 +181,7 @@ export class Broker implements Service {
   /** Recovers the journal, then listens; logs `ready` with the bound addresses. */
   async start(): Promise<void> {
     await this.#loadUsers();
+    const http = await this.#operations.start();
     const { queues, retained, sessions } = await this.#journal.start();
     this.#retained.recover(retained);
     this.#pools.start(this.#sessions.recover(sessions, queues));
@@ -175,9 +197,11 @@ export class Broker implements Service {
     for (const listener of this.#listeners) {
       listen.push(await listener.start((arrival) => this.#gate.accept(arrival)));
     }
+    this.#operations.listening();
     const { brokerId: broker, durability } = this.#config;
     const dataDir = durability === "disk" ? { dataDir: resolve(this.#config.dataDir) } : {};
-    this.#logger.info({ event: "ready", broker, version, listen, durability, ...dataDir });
+    const bound = http === undefined ? { listen } : { listen, http };
+    this.#logger.info({ event: "ready", broker, version, ...bound, durability, ...dataDir });
   }
 
   /** Reads users and certificates again; what is broken leaves in force what was read before. */
@@ -213,6 +237,7 @@ export class Broker implements Service {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#operations.stopping();
     this.#cancelCleaning?.();
     this.#cancelExpiry?.();
     await Promise.all(this.#listeners.map((listener) => listener.stop()));
@@ -221,6 +246,7 @@ export class Broker implements Service {
     await new Promise((done) => setImmediate(() => setImmediate(done)));
     await this.#gate.stop();
     await this.#journal.stop();
+    await this.#operations.stop();
     this.#logger.info({ event: "stopped", broker: this.#config.brokerId });
   }
 }

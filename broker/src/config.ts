@@ -15,6 +15,7 @@ import {
   texts,
 } from "@equipoise/shared";
 import * as z from "zod";
+import { isLocalHttpAddress } from "./http/index.ts";
 import { schemes } from "./listener/index.ts";
 import { strategyNames } from "./strategy/index.ts";
 
@@ -27,6 +28,10 @@ function isListenUrl(value: string): boolean {
   const { protocol, hostname: host, pathname } = new URL(value);
   return schemes.includes(protocol) && host !== "" && (pathname === "" || pathname === "/");
 }
+
+const httpAddress = z
+  .string()
+  .refine(isLocalHttpAddress, "must be HOST:PORT on this machine, such as 127.0.0.1:9090 or [::1]:9090");
 
 const id = z.string().min(1).max(limits.maxIdLength);
 const poolName = id.regex(/^[^+#/]+$/, "must not contain + # /");
@@ -61,6 +66,10 @@ export const settings = {
   listen: texts(["mqtt://127.0.0.1:1883"], "address to listen on; port 0 takes a free one", {
     placeholder: "URL",
     item: listenUrl,
+  }),
+  http: text<string | undefined>(undefined, "address of /metrics, /healthz and /readyz; off by default", {
+    placeholder: "HOST:PORT",
+    schema: httpAddress.optional(),
   }),
   dataDir: text("./.equipoise/broker", "directory for the journal", { placeholder: "DIR" }),
   durability: choice(

@@ -27,7 +27,7 @@ const slow = await startBareAedes(t, ["slow-store"]);
 function fact(claim: string, check: Check, bareAedes = bare): void {
   test(claim, async (t) => {
     t.equal(await check({ t, port: ours.port, waitMs: 10_000 }), true, "the broker");
-    const held = await check({ t, port: bareAedes.port, waitMs: 1_000 }).catch(() => false);
+    const held = await check({ t, port: bareAedes.port, waitMs: 700 }).catch(() => false);
     t.equal(held, false, "bare aedes");
   });
 }

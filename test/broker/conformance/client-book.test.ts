@@ -11,7 +11,7 @@ type Teardown = Parameters<typeof MqttClient.connect>[0];
 async function startAedes(t: Teardown, guarded: boolean): Promise<{ aedes: Aedes; port: number }> {
   const aedes = await Aedes.createBroker({});
   const { persistence } = aedes as unknown as { persistence: { delWill: () => Promise<void> } };
-  persistence.delWill = () => sleep(100);
+  persistence.delWill = () => sleep(60);
   if (guarded) guardClientBook(aedes);
   const server = createServer((socket) => aedes.handle(socket, undefined as never));
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
@@ -36,10 +36,10 @@ async function holderIsTakenOver(t: Teardown, guarded: boolean): Promise<boolean
   passing.sendConnect("same");
   await authenticated;
   passing.drop();
-  await sleep(300);
+  await sleep(180);
   if (holder.isClosed) return true;
   await MqttClient.connect(t, port, "same");
-  return await Promise.race([holder.closed.then(() => true), sleep(500).then(() => false)]);
+  return await Promise.race([holder.closed.then(() => true), sleep(250).then(() => false)]);
 }
 
 test("a client that goes away before its registration leaves the holder of its id in the book [MQTT-3.1.4-2]", async (t) => {

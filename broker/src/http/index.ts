@@ -1,0 +1,60 @@
+/** The HTTP endpoints, put together from the parts of the broker that they show. */
+import { type Clock, EquipoiseError } from "@equipoise/shared";
+import { encodeFamilies } from "./exposition.ts";
+import { brokerFamilies, type Snapshot } from "./metrics.ts";
+import { ProcessMetrics } from "./process-metrics.ts";
+import { Readiness } from "./readiness.ts";
+import { HttpServer } from "./server.ts";
+
+export { isLocalHttpAddress } from "./address.ts";
+
+export interface OperationsOptions {
+  /** HOST:PORT; nothing listens without it. */
+  address: string | undefined;
+  clock: Clock;
+  snapshot: () => Snapshot;
+  /** Successful commits of the journal so far. */
+  commits: () => number;
+}
+
+/** What an operator's tools ask the broker. */
+export class Operations {
+  readonly #server: HttpServer | undefined;
+  readonly #process = new ProcessMetrics();
+  readonly #readiness: Readiness;
+
+  constructor({ address, clock, snapshot, commits }: OperationsOptions) {
+    this.#readiness = new Readiness(clock, commits);
+    if (address === undefined) return;
+    this.#server = new HttpServer(address, {
+      metrics: () => encodeFamilies([...brokerFamilies(snapshot()), ...this.#process.families()]),
+      unreadyReason: () => this.#readiness.unreadyReason(),
+    });
+  }
+
+  /** Answers from now on, `/readyz` with 503 until `listening`. Returns its URL, if it has one. */
+  async start(): Promise<string | undefined> {
+    if (this.#server === undefined) return undefined;
+    this.#process.start();
+    return await this.#server.start();
+  }
+
+  /** Clients can connect. */
+  listening(): void {
+    this.#readiness.listening();
+  }
+
+  stopping(): void {
+    this.#readiness.stopping();
+  }
+
+  storeFailed(error: Error): void {
+    const code = error instanceof EquipoiseError ? `${error.code} ` : "";
+    this.#readiness.storeFailed(`${code}${error.message}`);
+  }
+
+  async stop(): Promise<void> {
+    this.#process.stop();
+    await this.#server?.stop();
+  }
+}

@@ -1,0 +1,64 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { temporaryDirectory } from "../../support/broker.ts";
+import { startCommand } from "../../support/program.ts";
+import { Cleanup } from "./cleanup.ts";
+import type { Subject } from "./subject.ts";
+
+const poolName = "bench";
+/** Topics of the declared pool, and what a member of it subscribes to. */
+export const pooledTopics = "bench/pool";
+const poolFilter = `${pooledTopics}/#`;
+export const memberFilter = `$share/${poolName}/${poolFilter}`;
+
+const launcher = fileURLToPath(new URL("../../../broker/bin/equipoise-broker.mjs", import.meta.url));
+
+/** The pool is declared, so that nothing is dropped when members are slower than publishers. */
+const config = `pools:
+  - name: ${poolName}
+    filters: ["${poolFilter}"]
+    maxBacklogBytes: 1GiB
+`;
+
+export interface EquipoiseOptions {
+  port?: number;
+  /** Kept when given. */
+  dataDir?: string;
+  /** Where the broker writes a CPU profile when it ends. */
+  profileDir?: string | undefined;
+}
+
+export interface EquipoiseSubject extends Subject {
+  /** Ends it as a power failure would: nothing is written any more. */
+  kill(): Promise<void>;
+}
+
+export async function startEquipoise(
+  durability: "memory" | "disk",
+  options: EquipoiseOptions = {},
+): Promise<EquipoiseSubject> {
+  const { port = 0, profileDir } = options;
+  const cleanup = new Cleanup();
+  const directory = await temporaryDirectory(cleanup);
+  const configFile = join(directory, "broker.yaml");
+  await writeFile(configFile, config);
+  const dataDir = options.dataDir ?? directory;
+  const profile = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
+  const args = ["--config", configFile, "--listen", `mqtt://127.0.0.1:${port}`, "--data-dir", dataDir];
+  const command = [...profile, launcher, ...args, "--durability", durability];
+  const program = startCommand(cleanup, process.execPath, command);
+  const ready = await program.event("ready");
+  const [url = ""] = ready.listen as string[];
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    await program.stop(signal);
+    await cleanup.run();
+  };
+  return {
+    name: durability,
+    port: Number(new URL(url).port),
+    pid: program.child.pid as number,
+    stop: () => end("SIGTERM"),
+    kill: () => end("SIGKILL"),
+  };
+}

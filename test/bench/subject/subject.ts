@@ -1,0 +1,13 @@
+/** A broker under measurement, as a process of its own that is started fresh for every round. */
+export const subjectNames = ["memory", "disk", "mosquitto"] as const;
+
+/** Equipoise by its durability, or mosquitto. */
+export type SubjectName = (typeof subjectNames)[number];
+
+export interface Subject {
+  readonly name: SubjectName;
+  readonly port: number;
+  readonly pid: number;
+  /** Ends it and removes its data. */
+  stop(): Promise<void>;
+}
