@@ -4,12 +4,15 @@ import {
   type Clock,
   EquipoiseError,
   type Logger,
+  reasonOf,
   type Service,
   systemClock,
   version,
 } from "@equipoise/shared";
 import { type Auth, createAuth, requireSafety } from "./auth/index.ts";
 import type { BrokerConfig } from "./config.ts";
+import { ControlServer } from "./control/control-server.ts";
+import { Operations } from "./control/operations.ts";
 import { Events } from "./events.ts";
 import { Gate } from "./gate/gate.ts";
 import { Inflow } from "./gate/inflow.ts";
@@ -46,12 +49,14 @@ export class Broker implements Service {
   readonly #listeners: Listener[];
   readonly #journal: Journal;
   readonly #pools: Pools;
+  readonly #dead: DeadLetters;
   readonly #retained: Retained;
   readonly #sessions: Sessions;
   readonly #gate: Gate;
   readonly #heartbeat: BrokerHeartbeatSender;
   #cancelCleaning: (() => void) | undefined;
   #cancelExpiry: (() => void) | undefined;
+  #control: ControlServer | undefined;
   #stopped = false;
 
   /** @throws EquipoiseError EQ_ANONYMOUS_REFUSED */
@@ -98,6 +103,7 @@ export class Broker implements Service {
       maxPerPool: limits.maxDeadLetters,
       publish: (topic, payload) => ingress.publishOwn(topic, payload, { qos: 1, retain: false }),
     });
+    this.#dead = dead;
     this.#pools = new Pools({
       declared: config.pools,
       undeclared: config.undeclaredPools,
@@ -171,6 +177,7 @@ export class Broker implements Service {
     this.#cancelExpiry = this.#clock.every(expiryPeriodMs, () =>
       this.#pools.expire(this.#clock.monotonicMs()),
     );
+    await this.#startControl();
     const listen: string[] = [];
     for (const listener of this.#listeners) {
       listen.push(await listener.start((arrival) => this.#gate.accept(arrival)));
@@ -178,6 +185,20 @@ export class Broker implements Service {
     const { brokerId: broker, durability } = this.#config;
     const dataDir = durability === "disk" ? { dataDir: resolve(this.#config.dataDir) } : {};
     this.#logger.info({ event: "ready", broker, version, listen, durability, ...dataDir });
+  }
+
+  /** The broker works without its control socket, too. */
+  async #startControl(): Promise<void> {
+    const path = controlPath(this.#config);
+    if (path === undefined) return;
+    const { brokerId } = this.#config;
+    const control = new ControlServer(path, new Operations(brokerId, this.#pools, this.#dead));
+    try {
+      await control.start();
+      this.#control = control;
+    } catch (error) {
+      this.#events.emit({ event: "control.unavailable", path, reason: reasonOf(error) });
+    }
   }
 
   /** Reads users and certificates again; what is broken leaves in force what was read before. */
@@ -215,6 +236,7 @@ export class Broker implements Service {
     this.#stopped = true;
     this.#cancelCleaning?.();
     this.#cancelExpiry?.();
+    await this.#control?.stop();
     await Promise.all(this.#listeners.map((listener) => listener.stop()));
     this.#heartbeat.stop();
     // One turn more, so that the last heartbeat reaches the connections.
@@ -223,6 +245,12 @@ export class Broker implements Service {
     await this.#journal.stop();
     this.#logger.info({ event: "stopped", broker: this.#config.brokerId });
   }
+}
+
+/** Without a data directory there is only a control socket where one is asked for. */
+function controlPath({ control, durability, dataDir }: BrokerConfig): string | undefined {
+  if (control !== undefined) return resolve(control);
+  return durability === "memory" ? undefined : join(resolve(dataDir), "control.sock");
 }
 
 function createJournal(config: BrokerConfig, clock: Clock, events: Events): Journal {
