@@ -4,12 +4,15 @@ import {
   type Clock,
   EquipoiseError,
   type Logger,
+  reasonOf,
   type Service,
   systemClock,
   version,
 } from "@equipoise/shared";
 import { type Auth, createAuth, requireSafety } from "./auth/index.ts";
 import type { BrokerConfig } from "./config.ts";
+import { ControlServer } from "./control/control-server.ts";
+import { PoolOperations } from "./control/pool-operations.ts";
 import { Events } from "./events.ts";
 import { Gate } from "./gate/gate.ts";
 import { Inflow } from "./gate/inflow.ts";
@@ -47,6 +50,7 @@ export class Broker implements Service {
   readonly #listeners: Listener[];
   readonly #journal: Journal;
   readonly #pools: Pools;
+  readonly #dead: DeadLetters;
   readonly #retained: Retained;
   readonly #sessions: Sessions;
   readonly #gate: Gate;
@@ -54,6 +58,7 @@ export class Broker implements Service {
   readonly #operations: Operations;
   #cancelCleaning: (() => void) | undefined;
   #cancelExpiry: (() => void) | undefined;
+  #control: ControlServer | undefined;
   #stopped = false;
 
   /** @throws EquipoiseError EQ_ANONYMOUS_REFUSED */
@@ -103,6 +108,7 @@ export class Broker implements Service {
       maxPerPool: limits.maxDeadLetters,
       publish: (topic, payload) => ingress.publishOwn(topic, payload, { qos: 1, retain: false }),
     });
+    this.#dead = dead;
     this.#pools = new Pools({
       declared: config.pools,
       undeclared: config.undeclaredPools,
@@ -193,6 +199,7 @@ export class Broker implements Service {
     this.#cancelExpiry = this.#clock.every(expiryPeriodMs, () =>
       this.#pools.expire(this.#clock.monotonicMs()),
     );
+    await this.#startControl();
     const listen: string[] = [];
     for (const listener of this.#listeners) {
       listen.push(await listener.start((arrival) => this.#gate.accept(arrival)));
@@ -202,6 +209,20 @@ export class Broker implements Service {
     const dataDir = durability === "disk" ? { dataDir: resolve(this.#config.dataDir) } : {};
     const bound = http === undefined ? { listen } : { listen, http };
     this.#logger.info({ event: "ready", broker, version, ...bound, durability, ...dataDir });
+  }
+
+  /** The broker works without its control socket, too. */
+  async #startControl(): Promise<void> {
+    const path = controlPath(this.#config);
+    if (path === undefined) return;
+    const { brokerId } = this.#config;
+    const control = new ControlServer(path, new PoolOperations(brokerId, this.#pools, this.#dead));
+    try {
+      await control.start();
+      this.#control = control;
+    } catch (error) {
+      this.#events.emit({ event: "control.unavailable", path, reason: reasonOf(error) });
+    }
   }
 
   /** Reads users and certificates again; what is broken leaves in force what was read before. */
@@ -240,6 +261,7 @@ export class Broker implements Service {
     this.#operations.stopping();
     this.#cancelCleaning?.();
     this.#cancelExpiry?.();
+    await this.#control?.stop();
     await Promise.all(this.#listeners.map((listener) => listener.stop()));
     this.#heartbeat.stop();
     // One turn more, so that the last heartbeat reaches the connections.
@@ -249,6 +271,12 @@ export class Broker implements Service {
     await this.#operations.stop();
     this.#logger.info({ event: "stopped", broker: this.#config.brokerId });
   }
+}
+
+/** Without a data directory there is only a control socket where one is asked for. */
+function controlPath({ control, durability, dataDir }: BrokerConfig): string | undefined {
+  if (control !== undefined) return resolve(control);
+  return durability === "memory" ? undefined : join(resolve(dataDir), "control.sock");
 }
 
 function createJournal(config: BrokerConfig, clock: Clock, events: Events): Journal {

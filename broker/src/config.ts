@@ -72,6 +72,14 @@ export const settings = {
     schema: httpAddress.optional(),
   }),
   dataDir: text("./.equipoise/broker", "directory for the journal", { placeholder: "DIR" }),
+  control: text<string | undefined>(
+    undefined,
+    "control socket for the commands (default: in the data directory)",
+    {
+      ...file,
+      placeholder: "PATH",
+    },
+  ),
   durability: choice(
     ["disk", "memory"],
     "disk",
@@ -149,6 +157,7 @@ export const program: Program<typeof settings> = {
     "equipoise-broker --durability memory --listen mqtt://127.0.0.1:0",
     "equipoise-broker --config broker.yaml --print-config",
     "equipoise-broker users add pi-7 --role agent --users-file users.yaml",
+    "equipoise-broker pools --watch --data-dir ./broker-data",
     "equipoise-broker certs server --host gateway.local --dir certs",
   ],
 };

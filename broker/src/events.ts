@@ -38,6 +38,7 @@ export type BrokerEvent =
   | { event: "session.ended"; clientId: string; reason: string }
   | { event: "retained.full"; topic: string; maxRetainedBytes: number }
   | { event: "heartbeat.ignored"; clientId: string; reason: string }
+  | { event: "control.unavailable"; path: string; reason: string }
   | { event: "journal.damaged"; setAside: string }
   | { event: "journal.failed"; code: string; detail: string };
 
@@ -51,6 +52,7 @@ const warnings: ReadonlySet<BrokerEvent["event"]> = new Set([
   "pool.pressed",
   "session.dropped",
   "retained.full",
+  "control.unavailable",
   "journal.damaged",
   "journal.failed",
 ]);

@@ -105,6 +105,16 @@ export const errorTable = {
     remedy: "check user name, password and client id, and the broker's log",
     retryable: false,
   },
+  EQ_CONTROL_UNREACHABLE: {
+    cause: "no broker answers on the control socket",
+    remedy: "check that the broker runs on this machine as this user, and name its --data-dir or --control",
+    retryable: true,
+  },
+  EQ_CONTROL_REFUSED: {
+    cause: "the broker did not do what was asked",
+    remedy: "see what the message says",
+    retryable: false,
+  },
   EQ_SUBSCRIBE_REFUSED: {
     cause: "the broker refused the subscription",
     remedy: "check the filter and what this user may subscribe to",

@@ -129,6 +129,10 @@ export class Pools {
     this.#noteEmpty(pool);
   }
 
+  all(): Iterable<Pool> {
+    return this.#pools.values();
+  }
+
   get(name: string): Pool | undefined {
     return this.#pools.get(name);
   }

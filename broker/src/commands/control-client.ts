@@ -1,0 +1,53 @@
+/** The operator's side of the control socket. */
+import { request } from "node:http";
+import { join, resolve } from "node:path";
+import { EquipoiseError, systemCode } from "@equipoise/shared";
+import type { Environment } from "./command.ts";
+
+export const controlHelp = `  --data-dir DIR   the running broker's data directory (EQUIPOISE_DATA_DIR; default ./.equipoise/broker)
+  --control PATH   its control socket, where it is not in the data directory
+  --json           print JSON`;
+
+export const controlOptions = {
+  "data-dir": { type: "string" },
+  control: { type: "string" },
+  json: { type: "boolean", default: false },
+} as const;
+
+export class ControlClient {
+  readonly #path: string;
+
+  constructor(values: { "data-dir"?: string | undefined; control?: string | undefined }, env: Environment) {
+    const directory = values["data-dir"] ?? env.EQUIPOISE_DATA_DIR ?? "./.equipoise/broker";
+    this.#path = resolve(values.control ?? env.EQUIPOISE_CONTROL ?? join(directory, "control.sock"));
+  }
+
+  /**
+   * Asks the broker.
+   * @throws EquipoiseError EQ_CONTROL_UNREACHABLE, EQ_CONTROL_REFUSED
+   */
+  async ask<T>(method: "GET" | "POST" | "DELETE", path: string): Promise<T> {
+    const { status, text } = await this.#send(method, path);
+    const body = JSON.parse(text) as T & { error?: string };
+    if (status !== 200) throw new EquipoiseError("EQ_CONTROL_REFUSED", body.error ?? `status ${status}`);
+    return body;
+  }
+
+  #send(method: string, path: string): Promise<{ status: number; text: string }> {
+    return new Promise((done, fail) => {
+      const call = request({ socketPath: this.#path, method, path }, (response) => {
+        let text = "";
+        response.setEncoding("utf8");
+        response.on("data", (part: string) => {
+          text += part;
+        });
+        response.on("end", () => done({ status: response.statusCode ?? 0, text }));
+      });
+      call.on("error", (error) => {
+        const why = systemCode(error) ?? error.message;
+        fail(new EquipoiseError("EQ_CONTROL_UNREACHABLE", `${this.#path}: ${why}`, { cause: error }));
+      });
+      call.end();
+    });
+  }
+}
