@@ -67,8 +67,13 @@ export class Gate {
   async start(): Promise<void> {
     await this.#aedes.listen();
     const { clock, turn, sessions } = this.#options;
+    let lastMs = clock.monotonicMs();
     this.#cancelTimeCheck = clock.every(timeCheckPeriodMs, () => {
       turn.begin();
+      const lateMs = turn.nowMs - lastMs - timeCheckPeriodMs;
+      lastMs = turn.nowMs;
+      // After a pause of ours what clients have sent meanwhile has not been read yet: their silence may be ours.
+      if (lateMs > timeCheckPeriodMs) return;
       for (const connection of this.#connections) connection.checkTime(turn.nowMs);
       sessions.removeExpired();
     });

@@ -8,11 +8,15 @@
  *
  * Durability: WAL with synchronous=FULL, which is set here and read back after the first write, because better-sqlite3
  * is built with a WAL default of NORMAL that only takes hold then. The exclusive lock keeps a second broker out.
+ *
+ * Full disk: forgetting needs space, too. A reserve is given up when the disk is full; from then on nothing is taken in,
+ * settlements are written, and when the reserve can be made again the journal is as before.
  */
-import { existsSync, renameSync } from "node:fs";
+import { existsSync, renameSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { EquipoiseError, ensureDirectory, reasonOf, systemCode } from "@equipoise/shared";
 import Database from "better-sqlite3";
+import { Reserve } from "./reserve.ts";
 
 export interface OwedRow {
   queue: number;
@@ -87,8 +91,17 @@ const migrations = [
 const schemaVersion = migrations.length;
 const fullSync = 2;
 
+/** The write-ahead log is brought into the database at this size, or at less on a small disk. */
+const maxLogBytes = 4_194_304;
+const logShareOfDisk = 1 / 32;
+/** Pages given back in one go when the disk is full. */
+const shrinkPages = 2_048;
+
 export class SqliteStore {
   readonly #path: string;
+  #reserve: Reserve | undefined;
+  /** The reserve is in use: nothing is taken in, what is settled is still written. */
+  #full = false;
   #db: Database.Database | undefined;
   #statements: ReturnType<typeof prepare> | undefined;
 
@@ -126,7 +139,13 @@ export class SqliteStore {
     db.pragma("auto_vacuum = INCREMENTAL");
     db.pragma("journal_mode = WAL");
     db.pragma("synchronous = FULL");
+    const logBytes = logBytesFor(dirname(this.#path));
+    const pageBytes = db.pragma("page_size", { simple: true }) as number;
+    db.pragma(`wal_autocheckpoint = ${Math.max(16, Math.floor(logBytes / pageBytes))}`);
+    db.pragma(`journal_size_limit = ${logBytes}`);
     migrate(db, this.#path);
+    this.#reserve = new Reserve(`${this.#path}.reserve`, 2 * logBytes);
+    this.#full = !this.#reserve.take();
     // The first write: it takes the exclusive lock and makes SQLite settle on a synchronous level.
     db.transaction(() => db.pragma(`user_version = ${schemaVersion}`)).immediate();
     this.#requireFullSync(db);
@@ -146,15 +165,58 @@ export class SqliteStore {
     throw new EquipoiseError("EQ_STORE_FAILED", `${this.#path}: SQLite does not accept synchronous=FULL`);
   }
 
-  /** Writes a whole batch or nothing. @throws EquipoiseError EQ_STORE_FULL, EQ_STORE_FAILED */
+  /**
+   * Writes a whole batch or nothing of its appends.
+   * @throws EquipoiseError EQ_STORE_FULL, EQ_STORE_FAILED
+   */
   commit(batch: Batch): void {
-    const { db, statements } = this.#opened;
+    if (this.#full && batch.appends.length > 0) {
+      this.#shrink();
+      this.#full = this.#reserve?.take() !== true;
+      if (this.#full) return this.#refuse(batch);
+    }
     try {
-      db.transaction(() => write(statements, batch))();
+      this.#write(batch);
+    } catch (error) {
+      const failure = asEquipoise(error, this.#path);
+      if (failure.code !== "EQ_STORE_FULL" || this.#full) throw failure;
+      this.#useReserve();
+      this.#refuse(batch);
+    }
+  }
+
+  #write(batch: Batch): void {
+    const { db, statements } = this.#opened;
+    db.transaction(() => write(statements, batch))();
+    if (batch.unowned.length > 0) db.pragma("incremental_vacuum(64)");
+  }
+
+  /** Brings the log into the database, so that it begins anew and there is room for settlements. */
+  #useReserve(): void {
+    this.#full = true;
+    this.#reserve?.free();
+    this.#opened.db.pragma("wal_checkpoint(TRUNCATE)");
+  }
+
+  /** Gives the pages of what is settled back to the disk, a part at a time. */
+  #shrink(): void {
+    const { db } = this.#opened;
+    if (db.pragma("freelist_count", { simple: true }) === 0) return;
+    db.pragma(`incremental_vacuum(${shrinkPages})`);
+    db.pragma("wal_checkpoint(TRUNCATE)");
+  }
+
+  /** Takes in nothing, and writes what makes room: the same again with the next batch does no harm. */
+  #refuse(batch: Batch): never {
+    try {
+      this.#write({ ...batch, appends: [], opened: [] });
     } catch (error) {
       throw asEquipoise(error, this.#path);
     }
-    if (batch.unowned.length > 0) db.pragma("incremental_vacuum(64)");
+    throw new EquipoiseError(
+      "EQ_STORE_FULL",
+      `${this.#path}: only ${this.#reserve?.bytes} bytes were left, kept for settlements`,
+    );
   }
 
   /** @throws EquipoiseError EQ_STORE_FAILED when a chunk is not there or cannot be read */
@@ -185,6 +247,12 @@ export class SqliteStore {
     if (this.#db === undefined || this.#statements === undefined) throw new Error("the journal is not open");
     return { db: this.#db, statements: this.#statements };
   }
+}
+
+/** In proportion to the disk, because the reserve is as well. */
+function logBytesFor(directory: string): number {
+  const { blocks, bsize } = statfsSync(directory);
+  return Math.min(maxLogBytes, Math.floor(blocks * bsize * logShareOfDisk));
 }
 
 function migrate(db: Database.Database, path: string): void {

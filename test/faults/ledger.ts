@@ -1,0 +1,156 @@
+/** Load that remembers: what was acknowledged to whom, and who received what how often. Clients come back by themselves. */
+import { MqttClient } from "../support/mqtt-client.ts";
+
+type Teardown = { teardown(callback: () => unknown): unknown };
+
+const retryMs = 50;
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class Ledger {
+  readonly acknowledged = new Set<string>();
+  /** By reader: how often it received each message. */
+  readonly received = new Map<string, Map<string, number>>();
+
+  receive(reader: string, text: string): void {
+    let counts = this.received.get(reader);
+    if (counts === undefined) {
+      counts = new Map();
+      this.received.set(reader, counts);
+    }
+    counts.set(text, (counts.get(text) ?? 0) + 1);
+  }
+
+  /** Acknowledged messages that a reader has not received. */
+  missing(reader: string): string[] {
+    const counts = this.received.get(reader);
+    return [...this.acknowledged].filter((text) => counts?.has(text) !== true);
+  }
+
+  /** Receptions beyond the first. */
+  repeats(reader: string): number {
+    return [...(this.received.get(reader)?.values() ?? [])].reduce((sum, count) => sum + count - 1, 0);
+  }
+
+  /** Waits until a reader has everything acknowledged; gives up when nothing new comes for `patienceMs`. */
+  async complete(reader: string, patienceMs = 15_000): Promise<void> {
+    let last = -1;
+    let sinceMs = performance.now();
+    for (;;) {
+      const left = this.missing(reader).length;
+      if (left === 0 || performance.now() - sinceMs > patienceMs) return;
+      if (left !== last) sinceMs = performance.now();
+      last = left;
+      await pause(20);
+    }
+  }
+}
+
+/** Something that runs until it is stopped. */
+export interface Running {
+  stop(): Promise<void>;
+}
+
+function keepRunning(t: Teardown, work: (stopped: () => boolean) => Promise<void>): Running {
+  let stopped = false;
+  const done = (async () => {
+    while (!stopped) {
+      await work(() => stopped).catch(() => {});
+      if (!stopped) await pause(retryMs);
+    }
+  })();
+  const stop = async (): Promise<void> => {
+    stopped = true;
+    await done;
+  };
+  t.teardown(stop);
+  return { stop };
+}
+
+export interface PublisherOptions {
+  port: number;
+  id: string;
+  topic: string;
+  window?: number;
+  /** Most messages a second; without it as fast as they are acknowledged. */
+  rate?: number;
+  size?: number;
+}
+
+/** Publishes at QoS 1; what was not acknowledged when a connection ended is published again. */
+export function runPublisher(t: Teardown, ledger: Ledger, options: PublisherOptions): Running {
+  const { port, id, topic, window = 20, rate = Number.POSITIVE_INFINITY, size = 0 } = options;
+  const pending = new Map<number, string>();
+  let again: string[] = [];
+  let number = 0;
+  const beganMs = performance.now();
+  const next = (): string | undefined => {
+    if (again.length > 0) return again.shift();
+    if (number >= ((performance.now() - beganMs) / 1_000) * rate) return undefined;
+    return `${id} ${number++}`.padEnd(size);
+  };
+  return keepRunning(t, async (stopped) => {
+    const client = await MqttClient.connect(t, port, id);
+    try {
+      while (!stopped() && !client.isClosed) {
+        for (let text = next(); text !== undefined; text = pending.size < window ? next() : undefined) {
+          pending.set(client.sendPublish(topic, text), text);
+        }
+        if (pending.size === 0) {
+          await pause(1);
+          continue;
+        }
+        const { messageId } = await client.next("puback", 30_000);
+        ledger.acknowledged.add(pending.get(messageId) as string);
+        pending.delete(messageId);
+      }
+    } finally {
+      again = [...pending.values(), ...again];
+      pending.clear();
+      client.drop();
+    }
+  });
+}
+
+export interface ReaderOptions {
+  port: number;
+  id: string;
+  filter: string;
+  /** Under what name the ledger notes it; members of a pool share one. */
+  reader: string;
+  clean?: boolean;
+  /** Time for each message. */
+  workMs?: number;
+  /** Ends the connection without warning after so many messages, again and again. */
+  crashEvery?: number;
+}
+
+/** Subscribes and acknowledges every message after it was noted. */
+export function runReader(t: Teardown, ledger: Ledger, options: ReaderOptions): Running {
+  const {
+    port,
+    id,
+    filter,
+    reader,
+    clean = true,
+    workMs = 0,
+    crashEvery = Number.POSITIVE_INFINITY,
+  } = options;
+  return keepRunning(t, async (stopped) => {
+    const client = await MqttClient.connect(t, port, id, { clean });
+    try {
+      await client.subscribe(filter, 1);
+      for (let count = 0; count < crashEvery && !stopped(); count++) {
+        const packet = await client.next("publish", 1_000).catch((error) => {
+          if (client.isClosed) throw error;
+          return undefined;
+        });
+        if (packet === undefined) continue;
+        if (workMs > 0) await pause(workMs);
+        ledger.receive(reader, packet.payload.toString());
+        if (packet.qos > 0) client.puback(packet.messageId);
+      }
+    } finally {
+      client.drop();
+    }
+  });
+}
