@@ -17,6 +17,7 @@ const targets = {
   demo: ["node", "deploy/demo/demo.ts"],
   test: ["node", "deploy/bootstrap/test.mjs"],
   bench: ["node", "test/bench/bench.ts"],
+  soak: ["node", "deploy/bootstrap/soak.mjs"],
 };
 
 function installed() {

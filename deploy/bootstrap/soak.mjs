@@ -1,0 +1,17 @@
+/** `npm run soak`: the long versions of tests that `npm test` runs short. About half an hour; progress is tap's. */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const files = [
+  "test/faults/faults.test.ts",
+  "test/soak/backpressure.test.ts",
+  "test/broker/conformance/fuzz.test.ts",
+];
+const env = { ...process.env, FAULT_ROUNDS: "20", SOAK_MINUTES: "10", EQUIPOISE_FUZZ_STREAMS: "100000" };
+const child = spawn("tap", ["run", "--disable-coverage", "--jobs=1", "--timeout=1800", ...files], {
+  cwd: fileURLToPath(new URL("../..", import.meta.url)),
+  stdio: "inherit",
+  env,
+});
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+child.on("close", (code) => process.exit(code ?? 1));
