@@ -55,7 +55,7 @@ export interface Journal {
   append(chunk: Chunk, owed: readonly { queue: QueueId; slice: Slice }[], committed: Committed): void;
   /** Notes that a slice has changed or is wholly settled; written with the next commit, within 100 ms. */
   settled(queue: QueueId, slice: Slice): void;
-  /** Brings chunks back into memory. */
+  /** Brings chunks back into memory; one that is damaged stays without its bytes. */
   read(chunks: readonly Chunk[], done: (error: Error | undefined) => void): void;
   /** Keeps a topic's retained message, or forgets it; written with the next commit. */
   retain(topic: string, frame: Buffer | undefined): void;

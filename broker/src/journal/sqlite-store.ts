@@ -12,7 +12,7 @@
  * Full disk: forgetting needs space, too. A reserve is given up when the disk is full; from then on nothing is taken in,
  * settlements are written, and when the reserve can be made again the journal is as before.
  */
-import { existsSync, renameSync, statfsSync } from "node:fs";
+import { existsSync, renameSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { EquipoiseError, ensureDirectory, reasonOf, systemCode } from "@equipoise/shared";
 import Database from "better-sqlite3";
@@ -94,6 +94,8 @@ const fullSync = 2;
 /** The write-ahead log is brought into the database at this size, or at less on a small disk. */
 const maxLogBytes = 4_194_304;
 const logShareOfDisk = 1 / 32;
+/** A larger file is not checked at the start: that would take longer than a second. */
+const maxCheckedBytes = 67_108_864;
 /** Pages given back in one go when the disk is full. */
 const shrinkPages = 2_048;
 
@@ -143,6 +145,7 @@ export class SqliteStore {
     const pageBytes = db.pragma("page_size", { simple: true }) as number;
     db.pragma(`wal_autocheckpoint = ${Math.max(16, Math.floor(logBytes / pageBytes))}`);
     db.pragma(`journal_size_limit = ${logBytes}`);
+    requireSound(db, this.#path);
     migrate(db, this.#path);
     this.#reserve = new Reserve(`${this.#path}.reserve`, 2 * logBytes);
     this.#full = !this.#reserve.take();
@@ -219,18 +222,18 @@ export class SqliteStore {
     );
   }
 
-  /** @throws EquipoiseError EQ_STORE_FAILED when a chunk is not there or cannot be read */
-  read(ids: readonly number[]): Uint8Array[] {
+  /** The frames of chunks; null for one that is damaged or missing. @throws EquipoiseError EQ_STORE_FAILED */
+  read(ids: readonly number[]): (Uint8Array | null)[] {
     const { statements } = this.#opened;
-    try {
-      return ids.map((id) => {
+    return ids.map((id) => {
+      try {
         const row = statements.frames.get(id) as { frames: Uint8Array } | undefined;
-        if (row === undefined) throw new Error(`chunk ${id} is not in the journal`);
-        return row.frames;
-      });
-    } catch (error) {
-      throw asEquipoise(error, this.#path);
-    }
+        return row?.frames ?? null;
+      } catch (error) {
+        if (isDamage(error)) return null;
+        throw asEquipoise(error, this.#path);
+      }
+    });
   }
 
   /** The synchronous level in force: 2 is FULL. */
@@ -253,6 +256,13 @@ export class SqliteStore {
 function logBytesFor(directory: string): number {
   const { blocks, bsize } = statfsSync(directory);
   return Math.min(maxLogBytes, Math.floor(blocks * bsize * logShareOfDisk));
+}
+
+/** Looks through a file that is not too large for it; a damaged page in a larger one shows when it is read. */
+function requireSound(db: Database.Database, path: string): void {
+  if (statSync(path).size > maxCheckedBytes) return;
+  const found = db.pragma("quick_check(1)", { simple: true });
+  if (found !== "ok") throw Object.assign(new Error(String(found)), { code: "SQLITE_CORRUPT" });
 }
 
 function migrate(db: Database.Database, path: string): void {

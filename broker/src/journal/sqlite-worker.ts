@@ -18,7 +18,7 @@ export interface ErrorReply {
 export type Reply =
   | { kind: "opened"; recovered: Recovered }
   | { kind: "committed" }
-  | { kind: "read"; frames: Uint8Array[] }
+  | { kind: "read"; frames: (Uint8Array | null)[] }
   | { kind: "closed" }
   | { kind: "failed"; of: Request["kind"]; error: ErrorReply };
 

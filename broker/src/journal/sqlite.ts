@@ -312,10 +312,11 @@ export class SqliteJournal implements Journal {
     this.#wakeSoon();
   }
 
-  #onRead(frames: readonly Uint8Array[], error: Error | undefined): void {
+  #onRead(frames: readonly (Uint8Array | null)[], error: Error | undefined): void {
     const read = this.#reads.shift();
     if (read === undefined) return;
     for (const [index, bytes] of frames.entries()) {
+      if (bytes === null) continue;
       read.chunks[index]?.load(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     }
     read.done(error);

@@ -5,6 +5,7 @@
  * `maxHotBytes` are loaded leaves its bytes on disk and is read back, a batch at a time, when its turn comes.
  * Bytes are charged from arrival to settlement. What happens at `maxBytes` is the policy's matter.
  */
+import { EquipoiseError } from "@equipoise/shared";
 import type { Journal, QueueId } from "../journal/journal.ts";
 import type { Slice } from "../journal/slice.ts";
 import { Delivery } from "./delivery.ts";
@@ -130,6 +131,7 @@ export class Backlog {
   }
 
   #takeNew(): Delivery | undefined {
+    this.#dropDamaged();
     const slice = this.#slices.first;
     if (slice === undefined) return undefined;
     if (this.#hotSlices === 0) {
@@ -144,6 +146,24 @@ export class Backlog {
       if (this.#hotBytes < this.#limits.maxHotBytes / 2) this.#load();
     }
     return delivery;
+  }
+
+  /** What was read back in vain is lost: said, counted, and not in the way of the rest. */
+  #dropDamaged(): void {
+    while (this.#hotSlices > 0) {
+      const slice = this.#slices.first as Slice;
+      if (slice.chunk.loaded) return;
+      this.#slices.shift();
+      this.#hotSlices--;
+      this.#hotBytes -= slice.byteLength;
+      const lost = slice.waiting;
+      this.#waiting -= lost;
+      this.dropped += lost;
+      this.#abandon(slice);
+      this.#onReadFailed(
+        new EquipoiseError("EQ_STORE_DAMAGED", `${lost} messages of chunk ${slice.chunk.id}`),
+      );
+    }
   }
 
   /** Gives a message back: it is the next to be taken. */
