@@ -96,6 +96,9 @@ const maxLogBytes = 4_194_304;
 const logShareOfDisk = 1 / 32;
 /** A larger file is not checked at the start: that would take longer than a second. */
 const maxCheckedBytes = 67_108_864;
+/** How often free pages are looked at, and from how many on they are given back. */
+const vacuumAfterChunks = 512;
+const leastFreePages = 1_024;
 /** Pages given back in one go when the disk is full. */
 const shrinkPages = 2_048;
 
@@ -104,6 +107,8 @@ export class SqliteStore {
   #reserve: Reserve | undefined;
   /** The reserve is in use: nothing is taken in, what is settled is still written. */
   #full = false;
+  /** Chunks removed since free pages were last looked at. */
+  #freed = 0;
   #db: Database.Database | undefined;
   #statements: ReturnType<typeof prepare> | undefined;
 
@@ -191,7 +196,18 @@ export class SqliteStore {
   #write(batch: Batch): void {
     const { db, statements } = this.#opened;
     db.transaction(() => write(statements, batch))();
-    if (batch.unowned.length > 0) db.pragma("incremental_vacuum(64)");
+    this.#freed += batch.unowned.length;
+    if (this.#freed >= vacuumAfterChunks) this.#vacuum();
+  }
+
+  /** Gives pages back that are free by the surplus of a backlog; those in steady use stay for the next chunks. */
+  #vacuum(): void {
+    this.#freed = 0;
+    const { db } = this.#opened;
+    const free = db.pragma("freelist_count", { simple: true }) as number;
+    const all = db.pragma("page_count", { simple: true }) as number;
+    // A transaction of its own, with an fsync: only where it is worth one.
+    if (free > leastFreePages && free * 2 > all) db.pragma(`incremental_vacuum(${Math.ceil(free / 4)})`);
   }
 
   /** Brings the log into the database, so that it begins anew and there is room for settlements. */
