@@ -6,6 +6,7 @@ import { backlog, backlogSingles } from "./scenario/backlog.ts";
 import { busy, quiet } from "./scenario/latency.ts";
 import type { Scenario } from "./scenario/scenario.ts";
 import { fanOut, plain, pool } from "./scenario/throughput.ts";
+import { Cleanup } from "./subject/cleanup.ts";
 import { subjectNames } from "./subject/subject.ts";
 import { type Surroundings, surroundings } from "./surroundings.ts";
 import { describe, type Measured, table } from "./table.ts";
@@ -86,10 +87,16 @@ async function main(): Promise<void> {
   if (wanted.record) await writeRecorded({ surroundings: here, rows });
 }
 
+async function end(code: number): Promise<void> {
+  await Cleanup.runAll();
+  process.exit(code);
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => end(130));
 main().then(
-  () => process.exit(0),
+  () => end(0),
   (error: unknown) => {
     say(`bench: ${error instanceof Error ? error.message : String(error)}`);
-    process.exit(1);
+    return end(1);
   },
 );

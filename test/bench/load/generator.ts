@@ -17,6 +17,7 @@ function run(load: Load): Promise<Result> {
   }
 }
 
+process.on("disconnect", () => process.exit(1));
 process.once("message", (load: Load) => {
   run(load).then((result) => process.send?.(result, () => process.exit(0)));
 });

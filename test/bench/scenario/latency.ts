@@ -23,8 +23,8 @@ async function measure(
       subscribers: 4,
       topics: pooledTopics,
       filter: memberFilter,
-      warmUpMs: 1_000,
-      durationMs: 3_000,
+      warmUpMs: 750,
+      durationMs: 2_000,
     });
     requireAll(result);
     const {

@@ -11,7 +11,7 @@ type Shape = Pick<
   "publishers" | "window" | "until" | "qos" | "subscribers" | "topics" | "filter" | "copies"
 >;
 
-const times = { warmUpMs: 1_000, durationMs: 2_000 };
+const times = { warmUpMs: 750, durationMs: 2_000 };
 
 async function measure(
   shape: Shape,

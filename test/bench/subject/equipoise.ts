@@ -14,11 +14,13 @@ export const memberFilter = `$share/${poolName}/${poolFilter}`;
 
 const launcher = fileURLToPath(new URL("../../../broker/bin/equipoise-broker.mjs", import.meta.url));
 
-/** The pool is declared, so that nothing is dropped when members are slower than publishers. */
+/** The pool is declared, so nothing is dropped when members are slower than publishers; all clients have one address. */
 const config = `pools:
   - name: ${poolName}
     filters: ["${poolFilter}"]
     maxBacklogBytes: 1GiB
+limits:
+  maxConnectionsPerAddress: 2000
 `;
 
 export interface EquipoiseOptions {
