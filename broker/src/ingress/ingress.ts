@@ -93,6 +93,8 @@ export class Ingress {
   #passing: Batch | undefined;
   #sizeHint = 4_096;
   #volatileId = 0;
+  /** Chunks given to the journal that it has not answered for. */
+  #commitsUnderWay = 0;
   received = 0;
   receivedBytes = 0;
   /** Messages that matched no queue: acknowledged, counted, gone. */
@@ -213,7 +215,7 @@ export class Ingress {
       qos === 0 ? builder.addFrameWithoutId(bytes, start, body, end) : builder.addFrame(bytes, start, end);
     batch.addTo(targets, index);
     if (publisher !== undefined) holdBack(publisher, targets);
-    if (builder.byteLength >= maxChunkBytes || builder.count >= maxChunkMessages) this.#endTurn();
+    if (builder.byteLength >= maxChunkBytes || builder.count >= maxChunkMessages) this.#endBatches();
   }
 
   #batchFor(mustStore: boolean): Batch {
@@ -225,7 +227,16 @@ export class Ingress {
     return this.#passing;
   }
 
+  /**
+   * While a commit is under way the next chunk stays open: it would only wait for the journal. So there is a chunk for
+   * each commit, not for each turn.
+   */
   #endTurn(): void {
+    this.#endPassing();
+    if (this.#commitsUnderWay === 0) this.#endStored();
+  }
+
+  #endBatches(): void {
     this.#endPassing();
     this.#endStored();
   }
@@ -246,7 +257,9 @@ export class Ingress {
     const owed = slices.flatMap(({ target, slice }) =>
       target.backlog.queue === undefined ? [] : [{ queue: target.backlog.queue, slice }],
     );
+    this.#commitsUnderWay++;
     this.#journal.append(chunk, owed, (error) => {
+      this.#commitsUnderWay--;
       if (error === undefined) this.#handOver(batch, chunk, slices);
       else this.#fail(batch, error);
       this.#turn.request();
