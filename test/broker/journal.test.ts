@@ -43,7 +43,7 @@ test("the SQLite journal", async (t) => {
 test("the SQLite journal commits with synchronous=FULL, also after many writes", async (t) => {
   const store = new SqliteStore(join(await temporaryDirectory(t), "journal.db"));
   store.open("now");
-  const none = { opened: [], closed: [], updates: [], finished: [], unowned: [], retained: [], sessions: [] };
+  const none = { queues: [], updates: [], finished: [], unowned: [], retained: [], sessions: [] };
   for (let id = 0; id < 5; id++)
     store.commit({ ...none, appends: [{ id, count: 1, bytes: Buffer.from("x"), owed: [] }] });
   t.equal(store.synchronousLevel(), 2);

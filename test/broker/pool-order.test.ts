@@ -68,6 +68,7 @@ function orderedPool(random: () => number) {
       onFailed: () => {},
       bury: () => {},
       wallMs: () => 0,
+      monotonicMs: () => 0,
     },
   );
   const backlog = new Backlog({

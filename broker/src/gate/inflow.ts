@@ -38,7 +38,8 @@ export class Inflow implements Publisher {
   readonly #owner: InflowOwner;
   readonly #limits: InflowLimits;
   readonly #acks = new PublisherAcks();
-  readonly #heldBy = new Set<Backlog>();
+  /** Full pools that hold it back, with how to be forgotten by them. */
+  readonly #heldBy = new Map<Backlog, () => void>();
   #heldBytes = 0;
   #closed = false;
 
@@ -94,18 +95,20 @@ export class Inflow implements Publisher {
 
   heldBy(backlog: Backlog): void {
     if (this.#heldBy.has(backlog)) return;
-    this.#heldBy.add(backlog);
     this.#acks.hold(backlog);
-    backlog.whenRelieved(() => {
+    const forget = backlog.whenRelieved(() => {
       this.#heldBy.delete(backlog);
       this.#acks.letGo(backlog);
       this.#flush();
     });
+    this.#heldBy.set(backlog, forget);
   }
 
   /** The connection has ended: nothing is acknowledged any more. */
   close(): void {
     this.#closed = true;
+    for (const forget of this.#heldBy.values()) forget();
+    this.#heldBy.clear();
   }
 
   #pause(): void {

@@ -269,8 +269,12 @@ export class Ingress {
   #close(batch: Batch, id: number) {
     const chunk = batch.builder.finish(id);
     this.#sizeHint = Math.min(maxChunkBytes, Math.max(1_024, chunk.byteLength));
+    const parts = new Map<Backlog, number>();
     const slices = batch.targets.map((target) => {
-      const slice = new Slice(chunk, target.open[batch.kind] as Indexes, { qosCap: target.qosCap });
+      const { qosCap, backlog } = target;
+      const part = parts.get(backlog) ?? 0;
+      parts.set(backlog, part + 1);
+      const slice = new Slice(chunk, target.open[batch.kind] as Indexes, { qosCap, part });
       target.open[batch.kind] = undefined;
       return { target, slice };
     });

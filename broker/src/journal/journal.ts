@@ -59,8 +59,8 @@ export interface Journal {
   read(chunks: readonly Chunk[], done: (error: Error | undefined) => void): void;
   /** Keeps a topic's retained message, or forgets it; written with the next commit. */
   retain(topic: string, frame: Buffer | undefined): void;
-  /** Keeps a session's subscriptions, or forgets the session; written with the next commit. */
-  keepSession(clientId: string, subscriptions: KeptSession["subscriptions"] | undefined): void;
+  /** Keeps a session's subscriptions as they are at the next commit, or forgets the session. */
+  keepSession(clientId: string, subscriptions: (() => KeptSession["subscriptions"]) | undefined): void;
   /** Calls back when everything given to the journal before is durable. */
   flush(done: Committed): void;
   stats(): JournalStats;

@@ -30,6 +30,8 @@ export class Slice {
   readonly chunk: Chunk;
   /** The least of the publisher's QoS and this one is delivered. */
   readonly qosCap: number;
+  /** Tells apart the slices that one queue has of one chunk. */
+  readonly part: number;
   /** Sent because of a new subscription: with the RETAIN flag [MQTT-3.3.1-8]. */
   readonly retained: boolean;
   readonly #indexes: Indexes;
@@ -39,21 +41,30 @@ export class Slice {
   /** By chunk index, one bit each; made when the first message is settled while others are not. */
   #settledBits: Uint8Array | undefined;
 
-  constructor(chunk: Chunk, indexes: Indexes, options: { qosCap?: number; retained?: boolean } = {}) {
+  constructor(
+    chunk: Chunk,
+    indexes: Indexes,
+    options: { qosCap?: number; part?: number; retained?: boolean } = {},
+  ) {
     this.chunk = chunk;
     this.#indexes = indexes;
     this.unsettled = indexes.count;
     this.qosCap = options.qosCap ?? 2;
+    this.part = options.part ?? 0;
     this.retained = options.retained ?? false;
   }
 
   /** The messages that a bitmap of unsettled ones names; all of the chunk without one. */
-  static recovered(chunk: Chunk, unsettledBits: Uint8Array | null, qosCap = 2): Slice {
+  static recovered(
+    chunk: Chunk,
+    unsettledBits: Uint8Array | null,
+    options?: { qosCap: number; part: number },
+  ): Slice {
     const indexes = new Indexes();
     for (let index = 0; index < chunk.count; index++) {
       if (unsettledBits === null || hasBit(unsettledBits, index)) indexes.add(index);
     }
-    return new Slice(chunk, indexes, { qosCap });
+    return new Slice(chunk, indexes, options);
   }
 
   get count(): number {

@@ -23,9 +23,17 @@ export interface OwedRow {
   chunk: number;
   count: number;
   byteLength: number;
+  /** A queue has one row for each of its filters that matched: they may differ in QoS. */
+  part: number;
   /** Highest QoS that the queue's receiver was granted. */
   qosCap: number;
   unsettled: Uint8Array | null;
+}
+
+/** A queue begins, or ends; in the order in which that happened. */
+export interface QueueChange {
+  id: number;
+  opened: { pool: string; filter: string } | null;
 }
 
 export interface QueueRow {
@@ -38,7 +46,7 @@ export interface Append {
   id: number;
   count: number;
   bytes: Uint8Array;
-  owed: { queue: number; qosCap: number; unsettled: Uint8Array | null }[];
+  owed: { queue: number; part: number; qosCap: number; unsettled: Uint8Array | null }[];
 }
 
 /** A retained message; without a frame there is none any more. */
@@ -55,13 +63,12 @@ export interface SessionRow {
 
 /** Everything of one commit. */
 export interface Batch {
-  opened: QueueRow[];
-  closed: number[];
+  queues: QueueChange[];
   appends: Append[];
   /** Slices that are partly settled. */
-  updates: { queue: number; chunk: number; unsettled: Uint8Array | null }[];
+  updates: { queue: number; chunk: number; part: number; unsettled: Uint8Array | null }[];
   /** Slices that are wholly settled. */
-  finished: { queue: number; chunk: number }[];
+  finished: { queue: number; chunk: number; part: number }[];
   /** Chunks that nobody is owed anything of. */
   unowned: number[];
   retained: RetainedRow[];
@@ -84,7 +91,11 @@ const migrations = [
    CREATE TABLE chunk (id INTEGER PRIMARY KEY, count INTEGER NOT NULL, frames BLOB NOT NULL) STRICT;
    CREATE TABLE owed (chunk INTEGER NOT NULL, queue INTEGER NOT NULL, unsettled BLOB,
      PRIMARY KEY (chunk, queue)) STRICT, WITHOUT ROWID;`,
-  `ALTER TABLE owed ADD COLUMN qos_cap INTEGER NOT NULL DEFAULT 2;
+  `ALTER TABLE owed RENAME TO owed_1;
+   CREATE TABLE owed (chunk INTEGER NOT NULL, queue INTEGER NOT NULL, part INTEGER NOT NULL, qos_cap INTEGER NOT NULL,
+     unsettled BLOB, PRIMARY KEY (chunk, queue, part)) STRICT, WITHOUT ROWID;
+   INSERT INTO owed SELECT chunk, queue, 0, 2, unsettled FROM owed_1;
+   DROP TABLE owed_1;
    CREATE TABLE retained (topic TEXT PRIMARY KEY, frame BLOB NOT NULL) STRICT, WITHOUT ROWID;
    CREATE TABLE session (client_id TEXT PRIMARY KEY, subscriptions TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
 ];
@@ -228,7 +239,7 @@ export class SqliteStore {
   /** Takes in nothing, and writes what makes room: the same again with the next batch does no harm. */
   #refuse(batch: Batch): never {
     try {
-      this.#write({ ...batch, appends: [], opened: [] });
+      this.#write({ ...batch, appends: [], queues: [] });
     } catch (error) {
       throw asEquipoise(error, this.#path);
     }
@@ -301,9 +312,9 @@ function prepare(db: Database.Database) {
     closeQueue: db.prepare("DELETE FROM queue WHERE id = ?"),
     addChunk: db.prepare("INSERT INTO chunk (id, count, frames) VALUES (?, ?, ?)"),
     removeChunk: db.prepare("DELETE FROM chunk WHERE id = ?"),
-    addOwed: db.prepare("INSERT INTO owed (chunk, queue, qos_cap, unsettled) VALUES (?, ?, ?, ?)"),
-    updateOwed: db.prepare("UPDATE owed SET unsettled = ? WHERE chunk = ? AND queue = ?"),
-    removeOwed: db.prepare("DELETE FROM owed WHERE chunk = ? AND queue = ?"),
+    addOwed: db.prepare("INSERT INTO owed (chunk, queue, part, qos_cap, unsettled) VALUES (?, ?, ?, ?, ?)"),
+    updateOwed: db.prepare("UPDATE owed SET unsettled = ? WHERE chunk = ? AND queue = ? AND part = ?"),
+    removeOwed: db.prepare("DELETE FROM owed WHERE chunk = ? AND queue = ? AND part = ?"),
     retain: db.prepare(
       "INSERT INTO retained (topic, frame) VALUES (?, ?) ON CONFLICT DO UPDATE SET frame = excluded.frame",
     ),
@@ -317,22 +328,28 @@ function prepare(db: Database.Database) {
     frames: db.prepare("SELECT frames FROM chunk WHERE id = ?"),
     allQueues: db.prepare("SELECT id, pool, filter FROM queue ORDER BY id"),
     allOwed: db.prepare(
-      "SELECT queue, chunk, count, length(frames) AS byteLength, qos_cap AS qosCap, unsettled FROM owed JOIN chunk ON chunk.id = chunk ORDER BY chunk",
+      "SELECT queue, chunk, count, length(frames) AS byteLength, part, qos_cap AS qosCap, unsettled FROM owed JOIN chunk ON chunk.id = chunk ORDER BY chunk, part",
     ),
     lastChunk: db.prepare("SELECT coalesce(max(id), -1) AS last FROM chunk"),
   };
 }
 
 function write(statements: ReturnType<typeof prepare>, batch: Batch): void {
-  for (const { id, pool, filter } of batch.opened) statements.openQueue.run(id, pool, filter);
+  for (const { id, opened } of batch.queues) {
+    if (opened === null) statements.closeQueue.run(id);
+    else statements.openQueue.run(id, opened.pool, opened.filter);
+  }
   for (const { id, count, bytes, owed } of batch.appends) {
     statements.addChunk.run(id, count, bytes);
-    for (const { queue, qosCap, unsettled } of owed) statements.addOwed.run(id, queue, qosCap, unsettled);
+    for (const { queue, part, qosCap, unsettled } of owed) {
+      statements.addOwed.run(id, queue, part, qosCap, unsettled);
+    }
   }
-  for (const { queue, chunk, unsettled } of batch.updates) statements.updateOwed.run(unsettled, chunk, queue);
-  for (const { queue, chunk } of batch.finished) statements.removeOwed.run(chunk, queue);
+  for (const { queue, chunk, part, unsettled } of batch.updates) {
+    statements.updateOwed.run(unsettled, chunk, queue, part);
+  }
+  for (const { queue, chunk, part } of batch.finished) statements.removeOwed.run(chunk, queue, part);
   for (const chunk of batch.unowned) statements.removeChunk.run(chunk);
-  for (const queue of batch.closed) statements.closeQueue.run(queue);
   for (const { topic, frame } of batch.retained) {
     if (frame === null) statements.unretain.run(topic);
     else statements.retain.run(topic, frame);

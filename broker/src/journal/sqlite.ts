@@ -16,7 +16,7 @@ import type {
   Recovery,
 } from "./journal.ts";
 import { Slice } from "./slice.ts";
-import type { Append, Batch, QueueRow, Recovered } from "./sqlite-store.ts";
+import type { Append, Batch, QueueChange, Recovered } from "./sqlite-store.ts";
 import type { Reply, Request } from "./sqlite-worker.ts";
 
 const settleDelayMs = 100;
@@ -25,6 +25,14 @@ interface Waiting {
   /** Absent when nobody is owed anything: then only the order counts. */
   append: Append | undefined;
   committed: Committed;
+}
+
+/** What a commit under way took with it, to be taken back if it fails. */
+interface Commit {
+  batch: Batch;
+  waiting: Waiting[];
+  dirty: ReadonlyMap<Slice, QueueId>;
+  sessions: ReadonlyMap<string, (() => KeptSession["subscriptions"]) | undefined>;
 }
 
 interface Read {
@@ -45,14 +53,13 @@ export class SqliteJournal implements Journal {
   #commits = 0;
 
   #waiting: Waiting[] = [];
-  #committing: { batch: Batch; waiting: Waiting[]; dirty: Map<Slice, QueueId> } | undefined;
-  #opened: QueueRow[] = [];
-  #closed: QueueId[] = [];
+  #committing: Commit | undefined;
+  #queues: QueueChange[] = [];
   #finished: Batch["finished"] = [];
   #unowned: number[] = [];
   /** By topic and by client id: only the last state counts. */
   #retained = new Map<string, Uint8Array | null>();
-  #sessions = new Map<string, string | null>();
+  #sessions = new Map<string, (() => KeptSession["subscriptions"]) | undefined>();
   #dirty = new Map<Slice, QueueId>();
   #cancelTimer: (() => void) | undefined;
   readonly #reads: Read[] = [];
@@ -117,7 +124,7 @@ export class SqliteJournal implements Journal {
         chunks.set(row.chunk, chunk);
       }
       chunk.owners++;
-      byId.get(row.queue)?.slices.push(Slice.recovered(chunk, row.unsettled, row.qosCap));
+      byId.get(row.queue)?.slices.push(Slice.recovered(chunk, row.unsettled, row));
     }
     this.#liveChunks = chunks.size;
     return [...byId.values()];
@@ -129,13 +136,13 @@ export class SqliteJournal implements Journal {
 
   openQueue(pool: string, filter: string): QueueId {
     const id = ++this.#lastQueue;
-    this.#opened.push({ id, pool, filter });
+    this.#queues.push({ id, opened: { pool, filter } });
     this.#wakeSoon();
     return id;
   }
 
   closeQueue(queue: QueueId): void {
-    this.#closed.push(queue);
+    this.#queues.push({ id: queue, opened: null });
     this.#wakeSoon();
   }
 
@@ -156,6 +163,7 @@ export class SqliteJournal implements Journal {
     this.#liveChunks++;
     const rows = owed.map(({ queue, slice }) => ({
       queue,
+      part: slice.part,
       qosCap: slice.qosCap,
       unsettled: slice.unsettledBits(),
     }));
@@ -168,7 +176,7 @@ export class SqliteJournal implements Journal {
       return this.#wakeSoon();
     }
     this.#dirty.delete(slice);
-    this.#finished.push({ queue, chunk: slice.chunk.id });
+    this.#finished.push({ queue, chunk: slice.chunk.id, part: slice.part });
     slice.chunk.owners--;
     if (slice.chunk.owners === 0) {
       this.#unowned.push(slice.chunk.id);
@@ -188,8 +196,8 @@ export class SqliteJournal implements Journal {
     this.#wakeSoon();
   }
 
-  keepSession(clientId: string, subscriptions: KeptSession["subscriptions"] | undefined): void {
-    this.#sessions.set(clientId, subscriptions === undefined ? null : JSON.stringify(subscriptions));
+  keepSession(clientId: string, subscriptions: (() => KeptSession["subscriptions"]) | undefined): void {
+    this.#sessions.set(clientId, subscriptions);
     this.#wakeSoon();
   }
 
@@ -231,31 +239,34 @@ export class SqliteJournal implements Journal {
   #commit(): void {
     const waiting = this.#waiting;
     const dirty = this.#dirty;
+    const sessions = this.#sessions;
     const updates = Array.from(dirty, ([slice, queue]) => ({
       queue,
       chunk: slice.chunk.id,
+      part: slice.part,
       unsettled: slice.unsettledBits(),
     }));
     const batch: Batch = {
-      opened: this.#opened,
-      closed: this.#closed,
+      queues: this.#queues,
       appends: waiting.flatMap(({ append }) => append ?? []),
       updates,
       finished: this.#finished,
       unowned: this.#unowned,
       retained: Array.from(this.#retained, ([topic, frame]) => ({ topic, frame })),
-      sessions: Array.from(this.#sessions, ([clientId, subscriptions]) => ({ clientId, subscriptions })),
+      sessions: Array.from(this.#sessions, ([clientId, read]) => ({
+        clientId,
+        subscriptions: read === undefined ? null : JSON.stringify(read()),
+      })),
     };
     if (waiting.length === 0 && Object.values(batch).every((part) => part.length === 0)) return;
     this.#waiting = [];
-    this.#opened = [];
-    this.#closed = [];
+    this.#queues = [];
     this.#finished = [];
     this.#unowned = [];
     this.#dirty = new Map();
     this.#retained = new Map();
     this.#sessions = new Map();
-    this.#committing = { batch, waiting, dirty };
+    this.#committing = { batch, waiting, dirty, sessions };
     this.#post({ kind: "commit", batch });
   }
 
@@ -289,25 +300,25 @@ export class SqliteJournal implements Journal {
     this.#committing = undefined;
     if (done === undefined) return;
     if (error === undefined) this.#commits++;
-    else this.#takeBack(done.batch, done.dirty);
+    else this.#takeBack(done);
     for (const { committed } of done.waiting) committed(error);
     // After a failure the next append or the timer tries again: a full disk must not make a busy loop.
-    if (this.#waiting.length > 0 || (error === undefined && this.#idle !== undefined)) this.#commit();
+    // A callback may have appended, and so have begun the next commit.
+    const more = this.#waiting.length > 0 || (error === undefined && this.#idle !== undefined);
+    if (more && this.#committing === undefined) this.#commit();
     if (this.#committing === undefined) this.#idle?.();
   }
 
   /** What a failed commit should have removed is still to be removed; its appends were refused to their publishers. */
-  #takeBack(batch: Batch, dirty: ReadonlyMap<Slice, QueueId>): void {
+  #takeBack({ batch, dirty, sessions }: Commit): void {
     this.#liveChunks -= batch.appends.length;
-    this.#opened = [...batch.opened, ...this.#opened];
-    this.#closed = [...batch.closed, ...this.#closed];
+    this.#queues = [...batch.queues, ...this.#queues];
     this.#finished = [...batch.finished, ...this.#finished];
     this.#unowned = [...batch.unowned, ...this.#unowned];
     for (const { topic, frame } of batch.retained)
       if (!this.#retained.has(topic)) this.#retained.set(topic, frame);
-    for (const { clientId, subscriptions } of batch.sessions) {
-      if (!this.#sessions.has(clientId)) this.#sessions.set(clientId, subscriptions);
-    }
+    for (const [clientId, read] of sessions)
+      if (!this.#sessions.has(clientId)) this.#sessions.set(clientId, read);
     for (const [slice, queue] of dirty) if (slice.unsettled > 0) this.#dirty.set(slice, queue);
     this.#wakeSoon();
   }

@@ -15,12 +15,17 @@ import { Deque } from "./deque.ts";
 const highWater = 0.8;
 const lowWater = 0.5;
 
+/** What publishers that are held back may have sent beyond twice `maxBytes`, before they are refused. */
+const publishersBytes = 67_108_864;
+
 export interface BacklogLimits {
   maxBytes: number;
   /** Bytes of waiting messages kept in memory when there is a disk to leave the rest on. */
   maxHotBytes: number;
   /** At `maxBytes` new messages are refused. */
   refusesWhenFull?: boolean;
+  /** At `maxBytes` its owner drops the oldest. */
+  dropsWhenFull?: boolean;
 }
 
 export class Backlog {
@@ -47,7 +52,7 @@ export class Backlog {
   #closed = false;
   #pressed = false;
   /** Publishers that wait for relief; at most one entry for each connection. */
-  readonly #held: (() => void)[] = [];
+  readonly #held = new Set<() => void>();
   readonly #onPressed: ((pressed: boolean) => void) | undefined;
   #inFlight = 0;
   settled = 0;
@@ -99,9 +104,19 @@ export class Backlog {
     return this.#pressed;
   }
 
-  /** Its publishers are refused. */
+  /** Its publishers are refused: by its policy, or because they come back again and again without waiting. */
   get refuses(): boolean {
-    return this.#limits.refusesWhenFull === true && this.full;
+    if (this.#limits.refusesWhenFull === true) return this.full;
+    return this.#pressed && this.#bytes > 2 * this.#limits.maxBytes + publishersBytes;
+  }
+
+  get dropsWhenFull(): boolean {
+    return this.#limits.dropsWhenFull === true;
+  }
+
+  /** The queue has ended: what is still in flight of it is nobody's. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   get full(): boolean {
@@ -228,6 +243,8 @@ export class Backlog {
   /** Ends the queue: everything that it owed is forgotten, here and in the journal. */
   close(): void {
     this.#closed = true;
+    // The bytes are not let go of: what is in flight may have to be sent again.
+    this.#heated.clear();
     for (const slice of this.#unsettled) this.#finish(slice);
     this.#unsettled.clear();
     this.#slices.clear();
@@ -249,12 +266,16 @@ export class Backlog {
     if (this.#onPressed === undefined) return;
     this.#pressed = pressed;
     this.#onPressed(pressed);
-    if (!pressed) for (const relieve of this.#held.splice(0)) relieve();
+    if (pressed) return;
+    const held = [...this.#held];
+    this.#held.clear();
+    for (const relieve of held) relieve();
   }
 
-  /** Calls back once, when the queue is no longer pressed. */
-  whenRelieved(callback: () => void): void {
-    this.#held.push(callback);
+  /** Calls back once, when the queue is no longer pressed; the returned function forgets the callback. */
+  whenRelieved(callback: () => void): () => void {
+    this.#held.add(callback);
+    return () => this.#held.delete(callback);
   }
 
   #finish(slice: Slice): void {

@@ -73,13 +73,14 @@ export class KeyOrder {
 
   /** Hands out whatever may go. */
   drain(): void {
-    for (const [member, states] of this.#bound) {
-      for (const state of states) {
+    // Copies, because a key that cannot go is filed again where it was.
+    for (const [member, states] of [...this.#bound]) {
+      for (const state of [...states]) {
         if (!member.eligible) break;
         this.#advance(state);
       }
     }
-    for (const state of this.#free) {
+    for (const state of [...this.#free]) {
       if (!this.#advance(state)) return;
     }
     while (this.parked < this.#maxParked) {
@@ -88,8 +89,7 @@ export class KeyOrder {
       const state = this.#stateOf(delivery);
       state.append(delivery);
       this.parked++;
-      // Nobody has credit for a new key: nobody will have it for the next one.
-      if (!this.#advance(state) && state.inFlight === 0) return;
+      if (!this.#advance(state)) return;
     }
   }
 
@@ -113,14 +113,14 @@ export class KeyOrder {
     this.#file(state);
   }
 
-  /** Sends what it can of one key. Returns false when no member has credit for it. */
+  /** Sends what it can of one key. Returns false when no member at all has credit, so that no other key can go either. */
   #advance(state: KeyState): boolean {
-    let sent = true;
+    let anybody = true;
     while (state.parked.length > 0) {
       const delivery = state.parked[0] as Delivery;
-      const member = state.inFlight > 0 ? state.holder : this.#choose(delivery);
-      if (member === undefined || !member.eligible || !member.subscriptions.has(this.#backlog)) {
-        sent = false;
+      const member = state.inFlight > 0 ? this.#holderOf(state) : this.#choose(delivery);
+      if (member === undefined) {
+        anybody = state.inFlight > 0;
         break;
       }
       state.parked.shift();
@@ -131,7 +131,12 @@ export class KeyOrder {
       member.take(delivery);
     }
     this.#file(state);
-    return sent;
+    return anybody;
+  }
+
+  /** The key's holder, when it can take more of it. */
+  #holderOf({ holder }: KeyState): Member | undefined {
+    return holder?.eligible === true && holder.subscriptions.has(this.#backlog) ? holder : undefined;
   }
 
   /** Puts a key where the next `drain` will look for it. */

@@ -38,11 +38,14 @@ export interface PoolSurroundings {
   /** Too many attempts: keeps the message as a dead letter, then settles it, or gives it back when it cannot. */
   bury(pool: Pool, filter: string, delivery: Delivery): void;
   wallMs(): number;
+  monotonicMs(): number;
 }
 
 /** One filter of a pool: its queue, who takes from it, and its order where keys matter. */
 interface Lane {
   filter: string;
+  /** Since when nobody takes from it, monotonic. */
+  emptySinceMs: number;
   backlog: Backlog;
   /** In the order of joining. */
   takers: Member[];
@@ -59,6 +62,8 @@ export class Pool implements MemberOwner {
   readonly #lanes = new Map<string, Lane>();
   readonly #byBacklog = new Map<Backlog, Lane>();
   readonly #members = new Map<Receiver, Member>();
+  /** Members that have left and still hold messages. */
+  readonly #leaving = new Set<Member>();
   #redelivered = 0;
 
   constructor(policy: PoolPolicy, surroundings: PoolSurroundings) {
@@ -78,6 +83,10 @@ export class Pool implements MemberOwner {
     return this.#lanes.keys();
   }
 
+  get filterCount(): number {
+    return this.#lanes.size;
+  }
+
   get backlogs(): Iterable<Backlog> {
     return this.#byBacklog.keys();
   }
@@ -95,7 +104,8 @@ export class Pool implements MemberOwner {
 
   /** Adds a backlog that the journal has kept, or that the configuration names. */
   adopt(filter: string, backlog: Backlog): void {
-    const lane: Lane = { filter, backlog, takers: [], order: undefined };
+    const emptySinceMs = this.#surroundings.monotonicMs();
+    const lane: Lane = { filter, emptySinceMs, backlog, takers: [], order: undefined };
     const { ordering, key } = this.policy;
     if (ordering === "key") {
       const choose = (delivery: Delivery) => this.#choose(eligibleOf(lane), delivery);
@@ -131,7 +141,36 @@ export class Pool implements MemberOwner {
     if (member === undefined || lane === undefined) return;
     member.subscriptions.delete(lane.backlog);
     lane.takers = lane.takers.filter((taker) => taker !== member);
-    if (member.subscriptions.size === 0) this.#members.delete(receiver);
+    lane.emptySinceMs = this.#surroundings.monotonicMs();
+    if (member.subscriptions.size > 0) return;
+    this.#members.delete(receiver);
+    if (member.inFlight > 0) this.#leaving.add(member);
+  }
+
+  /** Filters that nobody has taken from since before a time. */
+  abandoned(beforeMs: (filter: string) => number): string[] {
+    return [...this.#lanes.values()]
+      .filter(({ takers, emptySinceMs, filter }) => takers.length === 0 && emptySinceMs <= beforeMs(filter))
+      .map(({ filter }) => filter);
+  }
+
+  /** Ends one filter: its backlog is forgotten. Returns how many messages waited in it. */
+  drop(filter: string): number {
+    const lane = this.#lanes.get(filter);
+    if (lane === undefined) return 0;
+    const waiting = lane.backlog.waiting + (lane.order?.parked ?? 0);
+    lane.backlog.close();
+    this.#lanes.delete(filter);
+    this.#byBacklog.delete(lane.backlog);
+    return waiting;
+  }
+
+  /** Forgets what waits under a filter, and begins to count anew for how long nobody takes from it. */
+  empty(filter: string): void {
+    const lane = this.#lanes.get(filter);
+    if (lane === undefined) return;
+    lane.emptySinceMs = this.#surroundings.monotonicMs();
+    this.#noteDropped(lane.backlog.dropAll());
   }
 
   /** The member of a receiver. */
@@ -149,6 +188,7 @@ export class Pool implements MemberOwner {
   }
 
   onFailed(member: Member, delivery: Delivery, reason: string): void {
+    if (delivery.backlog.closed) return delivery.backlog.putBack(delivery);
     const lastTimeMs = this.#surroundings.wallMs();
     delivery.attempts++;
     delivery.avoid = member;
@@ -167,21 +207,22 @@ export class Pool implements MemberOwner {
 
   onReturned(delivery: Delivery): void {
     const order = this.#byBacklog.get(delivery.backlog)?.order;
-    if (order === undefined) return delivery.backlog.putBack(delivery);
+    if (order === undefined || delivery.backlog.closed) return delivery.backlog.putBack(delivery);
     order.giveBack(delivery);
     this.#surroundings.wake(this);
   }
 
   /** Messages have arrived in, or come back to, a backlog. */
   onReady(backlog: Backlog): void {
-    if (this.policy.whenFull === "dropOldest" && backlog.full) this.#noteDropped(backlog.dropOldest());
+    if (backlog.dropsWhenFull && backlog.full) this.#noteDropped(backlog.dropOldest());
     this.#surroundings.wake(this);
   }
 
   /** Takes from members what they have held for too long. */
   expire(nowMs: number): void {
     const { ackTimeoutMs, ordering } = this.policy;
-    for (const member of [...this.#members.values()]) {
+    for (const member of [...this.#members.values(), ...this.#leaving]) {
+      if (member.inFlight === 0) this.#leaving.delete(member);
       const before = member.timeouts;
       member.expire(nowMs - ackTimeoutMs, `no answer within ${ackTimeoutMs} ms`);
       if (ordering === "key" && member.timeouts > before) member.receiver.disconnect("ackTimeout");
@@ -217,21 +258,8 @@ export class Pool implements MemberOwner {
     return pick.member;
   }
 
-  /** Forgets everything that waits; returns how many messages went. */
-  clear(): number {
-    let dropped = 0;
-    for (const { backlog } of this.#lanes.values()) dropped += backlog.dropAll();
-    this.#noteDropped(dropped);
-    return dropped;
-  }
-
   #noteDropped(messages: number): void {
     if (messages > 0) this.#surroundings.onDropped(this, messages);
-  }
-
-  /** Ends the pool and forgets its backlogs. */
-  close(): void {
-    for (const { backlog } of this.#lanes.values()) backlog.close();
   }
 
   report(): PoolReport & { memberReports: MemberReport[] } {

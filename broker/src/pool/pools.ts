@@ -46,8 +46,6 @@ export class Pools {
   readonly #pools = new Map<string, Pool>();
   readonly #targets = new Map<Backlog, { filter: string; target: Target }>();
   readonly #woken = new Set<Pool>();
-  /** Since when pools have had no member, by the monotonic clock. */
-  readonly #emptySinceMs = new Map<Pool, number>();
   readonly #surroundings: PoolSurroundings;
 
   constructor(options: PoolsOptions) {
@@ -69,9 +67,12 @@ export class Pools {
         options.dead.bury(pool.name, filter, delivery, (error) => {
           if (error === undefined) pool.onAcknowledged(delivery);
           else pool.onReturned(delivery);
+          // What the key or the credit held up may go now.
+          pool.onFreed();
         });
       },
       wallMs: () => options.clock.wallMs(),
+      monotonicMs: () => options.clock.monotonicMs(),
     };
     turn.addStep(() => this.#drain());
   }
@@ -94,7 +95,6 @@ export class Pools {
       const { name: poolName, waiting: backlog } = pool;
       const { declared } = pool.policy;
       this.#options.events.emit({ event: "pool.created", pool: poolName, declared, backlog });
-      this.#noteEmpty(pool);
     }
   }
 
@@ -115,7 +115,6 @@ export class Pools {
       events.emit({ event: "pool.created", pool: name, declared: false, backlog: 0 });
     }
     pool.join(receiver, filter, qos);
-    this.#emptySinceMs.delete(pool);
     const { clientId } = receiver;
     events.emit({ event: "pool.joined", pool: name, filter, clientId, members: pool.memberCount });
   }
@@ -126,7 +125,6 @@ export class Pools {
     pool.leave(receiver, filter);
     const { clientId } = receiver;
     this.#options.events.emit({ event: "pool.left", pool: name, clientId, members: pool.memberCount });
-    this.#noteEmpty(pool);
   }
 
   all(): Iterable<Pool> {
@@ -151,22 +149,42 @@ export class Pools {
     return Array.from(this.#pools.values(), (pool) => pool.report());
   }
 
-  /** Removes undeclared pools, and empties declared ones, that have had no member for long enough. */
+  /**
+   * Removes filters, and with the last of them the pool, that nobody has taken from for long enough; those that the
+   * configuration names are emptied instead.
+   */
   removeAbandoned(): void {
-    const { clock, undeclared, events } = this.#options;
+    const { clock, undeclared } = this.#options;
     const now = clock.monotonicMs();
-    for (const [pool, since] of this.#emptySinceMs) {
-      const { declared, retainWhenEmptyMs } = pool.policy;
-      if (now - since < (declared ? retainWhenEmptyMs : undeclared.removeAfterMs)) continue;
-      if (declared) {
-        pool.clear();
-        this.#emptySinceMs.set(pool, now);
-        continue;
+    for (const pool of [...this.#pools.values()]) {
+      const { retainWhenEmptyMs } = pool.policy;
+      const keepMs = (filter: string) =>
+        this.#isDeclared(pool.name, filter) ? retainWhenEmptyMs : undeclared.removeAfterMs;
+      for (const filter of pool.abandoned((name) => now - keepMs(name))) {
+        if (this.#isDeclared(pool.name, filter)) pool.empty(filter);
+        else this.#dropFilter(pool, filter);
       }
-      const backlog = pool.waiting;
-      this.#remove(pool);
-      events.emit({ event: "pool.removed", pool: pool.name, backlog });
     }
+  }
+
+  #isDeclared(name: string, filter: string): boolean {
+    return this.#options.declared.some((pool) => pool.name === name && pool.filters.includes(filter));
+  }
+
+  /** Ends a filter of a pool; a pool that nobody declared goes with its last one. */
+  #dropFilter(pool: Pool, filter: string): number {
+    const backlog = pool.backlogOf(filter);
+    const entry = backlog === undefined ? undefined : this.#targets.get(backlog);
+    if (backlog !== undefined && entry !== undefined) {
+      this.#options.router.remove(entry.filter, entry.target);
+      this.#targets.delete(backlog);
+    }
+    const waiting = pool.drop(filter);
+    if (pool.policy.declared || pool.filterCount > 0) return waiting;
+    this.#woken.delete(pool);
+    this.#pools.delete(pool.name);
+    this.#options.events.emit({ event: "pool.removed", pool: pool.name, backlog: waiting });
+    return waiting;
   }
 
   /** Takes back what members have held for longer than their pool allows. */
@@ -183,28 +201,11 @@ export class Pools {
     if (pool === undefined) return `there is no pool ${name}`;
     if (pool.memberCount > 0) return `pool ${name} has ${pool.memberCount} members`;
     this.#options.dead.purge(name);
-    const backlog = pool.waiting;
-    if (pool.policy.declared) pool.clear();
-    else this.#remove(pool);
-    this.#options.events.emit({ event: "pool.removed", pool: name, backlog });
-    return undefined;
-  }
-
-  #remove(pool: Pool): void {
-    for (const backlog of pool.backlogs) {
-      const entry = this.#targets.get(backlog);
-      if (entry !== undefined) this.#options.router.remove(entry.filter, entry.target);
-      this.#targets.delete(backlog);
+    for (const filter of [...pool.filters]) {
+      if (this.#isDeclared(name, filter)) pool.empty(filter);
+      else this.#dropFilter(pool, filter);
     }
-    pool.close();
-    this.#emptySinceMs.delete(pool);
-    this.#woken.delete(pool);
-    this.#pools.delete(pool.name);
-  }
-
-  #noteEmpty(pool: Pool): void {
-    if (pool.memberCount > 0) return;
-    this.#emptySinceMs.set(pool, this.#options.clock.monotonicMs());
+    return undefined;
   }
 
   #create(name: string): Pool {
@@ -235,17 +236,22 @@ export class Pools {
       const event = pressed ? "pool.pressed" : "pool.relieved";
       events.emit({ event, pool: pool.name, backlogBytes: backlog.byteLength });
     };
+    // A filter that the configuration does not name never holds a publisher back, in no pool.
+    const declared = this.#isDeclared(pool.name, filter);
+    const { undeclared } = this.#options;
+    const { whenFull } = pool.policy;
     const backlog: Backlog = new Backlog({
       limits: {
-        maxBytes: pool.policy.maxBacklogBytes,
+        maxBytes: declared ? pool.policy.maxBacklogBytes : undeclared.maxBacklogBytes,
         maxHotBytes,
-        refusesWhenFull: pool.policy.whenFull === "reject",
+        refusesWhenFull: declared && whenFull === "reject",
+        dropsWhenFull: !declared || whenFull === "dropOldest",
       },
       journal,
       queue,
       onReady: () => pool.onReady(backlog),
       onReadFailed,
-      ...(pool.policy.whenFull === "backpressure" ? { onPressed } : {}),
+      ...(declared && whenFull === "backpressure" ? { onPressed } : {}),
     });
     const target = new Target(backlog, 2);
     this.#targets.set(backlog, { filter, target });

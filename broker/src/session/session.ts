@@ -67,7 +67,12 @@ export class Session implements Receiver, Holder {
 
   /** As a member of pools: it can be sent something now. */
   get ready(): boolean {
-    return this.#line?.writable === true && this.outbox.size < this.#maxInFlight;
+    return this.#line?.writable === true && !this.#full;
+  }
+
+  /** The window is used up: whoever frees a place of it must wake all that wait for one, not only its own pool. */
+  get #full(): boolean {
+    return this.outbox.size >= this.#maxInFlight;
   }
 
   /** Connects; what was on the wire before goes out again under the same identifiers, with DUP [MQTT-4.4.0-1]. */
@@ -138,9 +143,11 @@ export class Session implements Receiver, Holder {
 
   /** PUBACK. Unknown identifiers are ignored: the answer may be late. */
   puback(packetId: number): void {
+    const full = this.#full;
     const delivery = this.outbox.take(packetId);
     if (delivery !== undefined) this.#acknowledged(delivery);
     else this.outbox.answerLate(packetId)?.answeredLate();
+    if (full) this.#wake(this);
   }
 
   /** PUBREC: the message is the receiver's now. Answered also when unknown: the receiver waits for it [MQTT-4.3.3-1]. */
@@ -165,13 +172,11 @@ export class Session implements Receiver, Holder {
   /** The client said that it could not process a message. Returns false when it does not have it. */
   reject(packetId: number, reason: string): boolean {
     const delivery = this.outbox.take(packetId);
-    if (delivery === undefined) {
-      const late = this.outbox.answerLate(packetId);
-      late?.answeredLate();
-      return late !== undefined;
-    }
-    delivery.holder?.rejected(delivery, reason);
-    return true;
+    const late = delivery === undefined ? this.outbox.answerLate(packetId) : undefined;
+    late?.answeredLate();
+    delivery?.holder?.rejected(delivery, reason);
+    this.#wake(this);
+    return delivery !== undefined || late !== undefined;
   }
 
   #acknowledged(delivery: Delivery): void {

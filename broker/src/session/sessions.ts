@@ -99,7 +99,7 @@ export class Sessions {
   }
 
   #keep(session: Session): void {
-    if (!session.clean) this.#options.journal.keepSession(session.clientId, [...session.subscriptions]);
+    if (!session.clean) this.#options.journal.keepSession(session.clientId, () => [...session.subscriptions]);
   }
 
   /** The session for a client that has connected; `present` tells whether it is an old one [MQTT-3.2.2-2]. */
