@@ -122,7 +122,13 @@ export const settings = {
     maxConnections: integer(10_000, "most connections", { min: 1 }),
     maxConnectionsPerAddress: integer(1_000, "most connections from one address", { min: 1 }),
     maxPacketBytes: bytes(mebibyte, "largest MQTT packet"),
-    maxOutputBytes: bytes(mebibyte, "output gathered for one connection before nothing more is taken for it"),
+    maxOutputBytes: bytes(
+      mebibyte,
+      "output gathered for one connection before nothing more is taken for it",
+      {
+        min: 65_536,
+      },
+    ),
     maxInboundInFlight: integer(4_096, "unacknowledged PUBLISHes of one client before it is not read", {
       min: 1,
     }),

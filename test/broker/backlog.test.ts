@@ -70,6 +70,18 @@ test("over its bytes the oldest slices go, those in flight stay", async (t) => {
   t.equal(backlog.dropped, dropped);
 });
 
+test("what came back is older than what never went out, and is dropped first", async (t) => {
+  const { backlog, push } = inMemory({ maxBytes: 250 });
+  const text = (number: number): string => `m${number}`.padEnd(40, ".");
+  for (let number = 0; number < 5; number++) push(text(number));
+  const taken = [backlog.take(), backlog.take(), backlog.take()] as Delivery[];
+  for (const delivery of taken.reverse()) backlog.putBack(delivery);
+  for (let number = 5; number < 8; number++) push(text(number));
+  const dropped = backlog.dropOldest();
+  t.ok(dropped > 0 && dropped < 8);
+  t.equal(textOf(backlog.take()), text(dropped), "the newest are kept");
+});
+
 test("it is pressed above the high-water mark and relieved only below the low one", async (t) => {
   const changes: boolean[] = [];
   const { backlog, push } = inMemory({ maxBytes: 1_000 }, (pressed) => changes.push(pressed));

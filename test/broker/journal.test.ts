@@ -86,6 +86,29 @@ test("a journal of schema 1 is brought up to date with everything in it", async 
   await journal.stop();
 });
 
+test("what a queue was owed when it ended does not come to another queue after a crash", async (t) => {
+  const bench = await sqliteBench(t);
+  await (await started(bench)).stop();
+  const db = new Database(bench.path);
+  const frame = encodePublish("t", Buffer.from("alice's"), { qos: 1, retain: false });
+  db.prepare("INSERT INTO chunk VALUES (1, 1, ?)").run(frame);
+  db.prepare("INSERT INTO owed (chunk, queue, part, qos_cap, unsettled) VALUES (1, 1, 0, 2, NULL)").run();
+  db.close();
+  const journal = await started(bench);
+  journal.openQueue("mallory", "t");
+  await new Promise((done) => journal.flush(done));
+  await journal.stop();
+  const again = bench.open();
+  t.same(await textsOf(again, await again.start()), { "mallory t": [] });
+  await again.stop();
+});
+
+async function started(bench: Bench): Promise<Journal> {
+  const journal = bench.open();
+  await journal.start();
+  return journal;
+}
+
 test("a journal of a newer version is left alone and refused by name", async (t) => {
   const bench = await sqliteBench(t);
   const newer = new Database(bench.path);

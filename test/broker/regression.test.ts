@@ -154,10 +154,11 @@ test("whoever frees a place of a full window wakes all that wait for one", async
   const { messageId } = await client.next("publish");
   client.sendPublish("members/client/reject", JSON.stringify({ packetId: messageId, reason: "no" }));
   const second = await client.next("publish");
-  t.equal(second.payload.toString(), "plain 2", "after a rejection the queue goes on");
+  t.equal(second.payload.toString(), "plain 1", "after a rejection the queue goes on, with the same message");
   await publisher.publish("x/1", "pooled");
   client.puback(second.messageId);
-  t.equal(await client.receive(), "pooled", "after the answer to a plain message the pool goes on");
+  const rest = [await client.receive(), await client.receive()].sort();
+  t.same(rest, ["plain 2", "pooled"], "after the answer to a plain message the pool goes on, too");
 });
 
 test("a filter that the configuration does not name never holds a publisher back, in no pool", async (t) => {
@@ -211,3 +212,62 @@ test("ten thousand subscriptions of a session come and go without holding up oth
   await ending;
   t.ok(tookMs < 2_000, `others waited ${Math.round(tookMs)} ms; it was six seconds`);
 });
+
+test("a plain subscriber with several filters gets everything in the order in which it came", async (t) => {
+  const { port } = await startBroker(t, { args: memory });
+  const subscriber = await MqttClient.connect(t, port, "subscriber");
+  for (const filter of ["a/#", "b/#", "c/#"]) await subscriber.subscribe(filter);
+  const publisher = await MqttClient.connect(t, port, "publisher");
+  publisher.socket.cork();
+  const topics = ["a", "b", "b", "c", "a", "c", "b", "a"].map((name) => `${name}/1`);
+  for (const [number, topic] of topics.entries()) publisher.sendPublish(topic, String(number));
+  publisher.socket.uncork();
+  for (const number of topics.keys()) t.equal(await subscriber.receive(), String(number));
+});
+
+test("what a plain subscriber rejects comes again, a few times, and then the next", async (t) => {
+  const { port, program } = await startBroker(t, { args: memory });
+  const client = await MqttClient.connect(t, port, "client");
+  await client.subscribe("a");
+  const publisher = await MqttClient.connect(t, port, "publisher");
+  await publisher.publish("a", "poison");
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const { messageId, payload } = await client.next("publish");
+    t.equal(payload.toString(), "poison");
+    client.sendPublish("members/client/reject", JSON.stringify({ packetId: messageId, reason: "no" }));
+  }
+  await program.line(({ event, messages }) => event === "session.dropped" && messages === 1);
+  await publisher.publish("a", "next");
+  t.equal(await client.receive(), "next");
+});
+
+test("more retained messages than a queue holds: the subscriber gets as many as it does, not none", async (t) => {
+  const { port } = await startBroker(t, { args: [...memory, "--limits-max-queue-bytes", "1MiB"] });
+  const publisher = await MqttClient.connect(t, port, "publisher");
+  for (let number = 0; number < 12; number++) {
+    await publisher.publish(`last/${number}`, "x".repeat(150_000), { retain: true });
+  }
+  const subscriber = await MqttClient.connect(t, port, "subscriber");
+  await subscriber.subscribe("last/#");
+  const { length } = await subscriber.settle();
+  t.ok(length >= 3 && length < 12, `${length} of 12`);
+});
+
+for (const ordering of ["none", "key"]) {
+  test(`a declared pool that is emptied keeps nothing, not even what came back (ordering ${ordering})`, async (t) => {
+    const { port, program } = await startBroker(t, {
+      args: [...memory, ...pools({ ordering, retainWhenEmptyMs: 300 })],
+    });
+    const member = await MqttClient.connect(t, port, "member");
+    await member.subscribe(share);
+    const publisher = await MqttClient.connect(t, port, "publisher");
+    for (let number = 0; number < 20; number++) await publisher.publish("x/1", `m${number}`);
+    await member.settle();
+    await member.disconnect();
+    const dropped = await program.event("pool.dropped");
+    t.equal(dropped.messages, 20);
+    const late = await MqttClient.connect(t, port, "late");
+    await late.subscribe(share);
+    t.same(await late.settle(), []);
+  });
+}

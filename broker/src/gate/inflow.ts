@@ -89,7 +89,11 @@ export class Inflow implements Publisher {
 
   storeFailed(error: Error): void {
     // What is not stored must not be taken for a repeat when the client sends it again.
-    for (const packetId of this.#acks.uncommittedQos2()) this.session?.incoming.delete(packetId);
+    for (const packetId of this.#acks.uncommittedQos2()) {
+      // Another connection of the client that has repeated it meanwhile must not be answered either.
+      if (this.session?.incoming.delete(packetId) === true && this.#closed)
+        this.session.disconnect("storeFailed");
+    }
     this.#owner.fail(new Fault("storeFailed", error.message));
   }
 

@@ -186,9 +186,12 @@ export class Ingress {
     if (qos > 0) throw new Fault("poolFull", `a pool that gets ${topic.name} is full and refuses`);
   }
 
-  /** A QoS 2 message that is already here: only its acknowledgement goes out again, in its turn. */
+  /**
+   * A QoS 2 message that has come before: only its acknowledgement goes out again, after whatever is under way, because
+   * the message itself may not be stored yet, and may have come over another connection.
+   */
   #repeat(publisher: Publisher): void {
-    this.#batchFor(publisher.uncommitted > 1).owe(publisher);
+    this.#batchFor(this.#journal.durable || publisher.uncommitted > 1).owe(publisher);
   }
 
   #add(

@@ -2,6 +2,8 @@
 import { bodyOf, type Chunk, ChunkBuilder } from "../journal/chunk.ts";
 import { matches } from "../router/match.ts";
 
+const chunkBytes = 262_144;
+
 export class Retained {
   readonly #maxBytes: number;
   readonly #onFull: (topic: string) => void;
@@ -55,15 +57,19 @@ export class Retained {
     if (keep) this.#keep(topic, frame);
   }
 
-  /** What a new subscription gets at once, as a chunk that lives in memory; undefined when nothing matches. */
-  chunkFor(filter: string): Chunk | undefined {
-    const builder = new ChunkBuilder(1_024);
+  /** What a new subscription gets at once, as chunks that live in memory. */
+  *chunksFor(filter: string): Iterable<Chunk> {
+    let builder = new ChunkBuilder(1_024);
     for (const frame of this.#matching(filter)) {
-      if ((((frame[0] as number) >> 1) & 3) === 0)
+      if ((((frame[0] as number) >> 1) & 3) === 0) {
         builder.addFrameWithoutId(frame, 0, bodyOf(frame, 0), frame.length);
-      else builder.addFrame(frame, 0, frame.length);
+      } else builder.addFrame(frame, 0, frame.length);
+      // In parts: a queue that is full lets go of whole chunks.
+      if (builder.byteLength < chunkBytes) continue;
+      yield builder.finish(-1);
+      builder = new ChunkBuilder(1_024);
     }
-    return builder.count === 0 ? undefined : builder.finish(-1);
+    if (builder.count > 0) yield builder.finish(-1);
   }
 
   *#matching(filter: string): Iterable<Buffer> {

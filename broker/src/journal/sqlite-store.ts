@@ -100,6 +100,12 @@ const migrations = [
    CREATE TABLE session (client_id TEXT PRIMARY KEY, subscriptions TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
 ];
 const schemaVersion = migrations.length;
+
+/** A crash can come between the end of a queue and the settlement of what it was owed. */
+const forgetOrphans = `
+  DELETE FROM owed WHERE queue NOT IN (SELECT id FROM queue);
+  DELETE FROM chunk WHERE id NOT IN (SELECT chunk FROM owed);
+`;
 const fullSync = 2;
 
 /** The write-ahead log is brought into the database at this size, or at less on a small disk. */
@@ -166,7 +172,10 @@ export class SqliteStore {
     this.#reserve = new Reserve(`${this.#path}.reserve`, 2 * logBytes);
     this.#full = !this.#reserve.take();
     // The first write: it takes the exclusive lock and makes SQLite settle on a synchronous level.
-    db.transaction(() => db.pragma(`user_version = ${schemaVersion}`)).immediate();
+    db.transaction(() => {
+      db.pragma(`user_version = ${schemaVersion}`);
+      db.exec(forgetOrphans);
+    }).immediate();
     this.#requireFullSync(db);
     this.#statements = prepare(db);
     const owed = this.#statements.allOwed.all() as OwedRow[];

@@ -197,8 +197,18 @@ export class Backlog {
     this.#inFlight--;
     this.settled++;
     delivery.packetId = 0;
-    if (this.#closed) return;
-    const { slice, index } = delivery;
+    if (!this.#closed) this.#settleSlice(delivery);
+  }
+
+  /** A message that was taken will not be delivered. */
+  discard(delivery: Delivery): void {
+    this.#inFlight--;
+    this.dropped++;
+    delivery.packetId = 0;
+    if (!this.#closed) this.#settleSlice(delivery);
+  }
+
+  #settleSlice({ slice, index }: Delivery): void {
     const last = slice.settle(index);
     if (last) this.#done(slice);
     else if (this.#queue !== undefined && slice.chunk.durable) this.#journal.settled(this.#queue, slice);
@@ -216,6 +226,13 @@ export class Backlog {
 
   #drop(more: () => boolean): number {
     let dropped = 0;
+    // What came back is older than what never went out.
+    for (let oldest = this.#returned.first; oldest !== undefined && more(); oldest = this.#returned.first) {
+      this.#returned.shift();
+      this.#waiting--;
+      dropped++;
+      this.#settleSlice(oldest);
+    }
     while (more()) {
       const slice = this.#slices.shift();
       if (slice === undefined) break;

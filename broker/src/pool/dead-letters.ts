@@ -2,7 +2,7 @@
  * Messages that failed too often. They are kept in the journal, one queue for each pool, until they are replayed or
  * purged; each is also published once on `dead/{pool}/{original topic}`. Bounded by number; the oldest go first.
  */
-import { reasonOf, topics } from "@equipoise/shared";
+import { EquipoiseError, reasonOf, topics } from "@equipoise/shared";
 import type { Events } from "../events.ts";
 import { bodyOf, type Chunk, ChunkBuilder, encodePublish } from "../journal/chunk.ts";
 import type { Journal, QueueId, RecoveredQueue } from "../journal/journal.ts";
@@ -113,17 +113,31 @@ export class DeadLetters {
     let replayed = 0;
     for (let left = shelf.slices.length; left > 0; left--) {
       const slice = shelf.slices.shift() as Slice;
-      const [letter] = await this.#read([slice]);
-      const backlog = letter === undefined ? undefined : backlogOf(letter.filter);
-      if (letter === undefined || backlog === undefined) {
-        shelf.slices.push(slice);
-        continue;
-      }
-      await this.#putBack(letter, backlog);
-      this.#forget(shelf, slice);
-      replayed++;
+      if (await this.#replayOne(slice, backlogOf)) {
+        this.#forget(shelf, slice);
+        replayed++;
+      } else shelf.slices.push(slice);
     }
     return replayed;
+  }
+
+  /** Returns false when the letter stays: its filter is gone, it cannot be read, or the store failed. */
+  async #replayOne(slice: Slice, backlogOf: (filter: string) => Backlog | undefined): Promise<boolean> {
+    try {
+      const [letter] = await this.#read([slice]);
+      const backlog = letter === undefined ? undefined : backlogOf(letter.filter);
+      if (letter === undefined || backlog === undefined) return false;
+      await this.#putBack(letter, backlog);
+      return true;
+    } catch (error) {
+      const code = error instanceof EquipoiseError ? error.code : "EQ_STORE_FAILED";
+      this.#options.events.emit({
+        event: "journal.failed",
+        code,
+        detail: `a dead letter stays: ${reasonOf(error)}`,
+      });
+      return false;
+    }
   }
 
   /** Forgets the dead letters of a pool; returns how many there were. */
@@ -161,7 +175,9 @@ export class DeadLetters {
         if (missing.length === 0) return resolve();
         journal.read(missing, (error) => (error === undefined ? resolve() : reject(error)));
       });
-      return slices.map(({ chunk }) => JSON.parse(chunk.payloadOf(0).toString("utf8")) as DeadLetter);
+      return slices
+        .filter(({ chunk }) => chunk.loaded)
+        .map(({ chunk }) => JSON.parse(chunk.payloadOf(0).toString("utf8")) as DeadLetter);
     } finally {
       for (const { chunk } of slices) chunk.release();
     }

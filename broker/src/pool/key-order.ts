@@ -93,6 +93,17 @@ export class KeyOrder {
     }
   }
 
+  /** Forgets everything parked; returns how many messages that were. */
+  dropParked(): number {
+    const dropped = this.parked;
+    for (const state of [...this.#keys.values()]) {
+      for (const delivery of state.parked.splice(0)) this.#backlog.discard(delivery);
+      this.#file(state);
+    }
+    this.parked = 0;
+    return dropped;
+  }
+
   /** A message of a key is settled, or gone for good. */
   done(delivery: Delivery): void {
     const state = delivery.key;

@@ -170,7 +170,7 @@ export class Pool implements MemberOwner {
     const lane = this.#lanes.get(filter);
     if (lane === undefined) return;
     lane.emptySinceMs = this.#surroundings.monotonicMs();
-    this.#noteDropped(lane.backlog.dropAll());
+    this.#noteDropped((lane.order?.dropParked() ?? 0) + lane.backlog.dropAll());
   }
 
   /** The member of a receiver. */
@@ -203,6 +203,14 @@ export class Pool implements MemberOwner {
       this.onReturned(delivery);
       if (overtaken) member.receiver.disconnect("orderKept");
     }
+  }
+
+  /** A dead letter could not be kept: the message is to be delivered again, before what came after it. */
+  onNotBuried(delivery: Delivery): void {
+    const { key } = delivery;
+    const overtaker = key !== undefined && key.inFlight > 1 ? key.holder : undefined;
+    this.onReturned(delivery);
+    overtaker?.receiver.disconnect("orderKept");
   }
 
   onReturned(delivery: Delivery): void {

@@ -66,7 +66,7 @@ export class Pools {
       bury: (pool, filter, delivery) => {
         options.dead.bury(pool.name, filter, delivery, (error) => {
           if (error === undefined) pool.onAcknowledged(delivery);
-          else pool.onReturned(delivery);
+          else pool.onNotBuried(delivery);
           // What the key or the credit held up may go now.
           pool.onFreed();
         });

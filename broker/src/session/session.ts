@@ -33,7 +33,12 @@ export interface SessionOptions {
   wake: (session: Session) => void;
   /** The client has taken a message: it was acknowledged, or sent at QoS 0. */
   onDelivered: () => void;
+  /** Messages of its own queue that the client has rejected too often. */
+  onGivenUp: (messages: number) => void;
 }
+
+/** Attempts for a message of a plain subscription; pools have their own number, and dead letters. */
+const maxAttempts = 5;
 
 export class Session implements Receiver, Holder {
   readonly clientId: string;
@@ -49,6 +54,7 @@ export class Session implements Receiver, Holder {
   readonly #nowMs: () => number;
   readonly #wake: (session: Session) => void;
   readonly #onDelivered: () => void;
+  readonly #onGivenUp: (messages: number) => void;
   #line: Line | undefined;
   #ended = false;
 
@@ -59,6 +65,7 @@ export class Session implements Receiver, Holder {
     this.#nowMs = options.nowMs;
     this.#wake = options.wake;
     this.#onDelivered = options.onDelivered;
+    this.#onGivenUp = options.onGivenUp;
   }
 
   get connected(): boolean {
@@ -191,8 +198,12 @@ export class Session implements Receiver, Holder {
     delivery.backlog.settle(delivery);
   }
 
+  /** There is nobody else to try: the same client gets it again, a few times. */
   rejected(delivery: Delivery): void {
-    this.acknowledged(delivery);
+    delivery.holder = undefined;
+    if (++delivery.attempts < maxAttempts) return delivery.backlog.putBack(delivery);
+    this.#onGivenUp(1);
+    delivery.backlog.discard(delivery);
   }
 
   returned(): void {}

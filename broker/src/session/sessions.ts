@@ -45,6 +45,7 @@ export class Sessions {
   readonly #options: SessionsOptions;
   readonly #sessions = new Map<string, Session>();
   readonly #targets = new WeakMap<Session, Targets>();
+  readonly #targetsByQos = new WeakMap<Session, Target[]>();
   readonly #woken = new Set<Session>();
   /** Sessions without a connection, by when it ended; insertion order is the order of leaving. */
   readonly #offlineSinceMs = new Map<Session, number>();
@@ -129,6 +130,7 @@ export class Sessions {
       onDelivered: () => {
         this.delivered++;
       },
+      onGivenUp: (messages) => this.#options.events.emit({ event: "session.dropped", clientId, messages }),
     });
     this.#sessions.set(clientId, session);
     return session;
@@ -182,7 +184,8 @@ export class Sessions {
     const targets = this.#targetsOf(session);
     const old = targets.get(filter);
     if (old !== undefined) this.#options.router.remove(filter, old);
-    const target = new Target(queue, qos);
+    // One target for all filters of a QoS: what matches any of them stays in the order in which it came.
+    const target = this.#targetOf(session, queue, qos);
     targets.set(filter, target);
     this.#options.router.add(filter, target);
     return queue;
@@ -198,11 +201,11 @@ export class Sessions {
   }
 
   #sendRetained(queue: Backlog, filter: string, qos: number): void {
-    const chunk = this.#options.retained.chunkFor(filter);
-    if (chunk === undefined) return;
-    const indexes = new Indexes();
-    for (let index = 0; index < chunk.count; index++) indexes.add(index);
-    queue.push(new Slice(chunk, indexes, { qosCap: qos, retained: true }));
+    for (const chunk of this.#options.retained.chunksFor(filter)) {
+      const indexes = new Indexes();
+      for (let index = 0; index < chunk.count; index++) indexes.add(index);
+      queue.push(new Slice(chunk, indexes, { qosCap: qos, retained: true }));
+    }
   }
 
   #leave(session: Session, text: string): void {
@@ -230,6 +233,17 @@ export class Sessions {
     this.#offlineSinceMs.delete(session);
     this.#woken.delete(session);
     if (this.#sessions.get(session.clientId) === session) this.#sessions.delete(session.clientId);
+  }
+
+  #targetOf(session: Session, queue: Backlog, qos: number): Target {
+    let byQos = this.#targetsByQos.get(session);
+    if (byQos === undefined) {
+      byQos = [];
+      this.#targetsByQos.set(session, byQos);
+    }
+    const target = byQos[qos] ?? new Target(queue, qos);
+    byQos[qos] = target;
+    return target;
   }
 
   #targetsOf(session: Session): Targets {

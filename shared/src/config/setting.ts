@@ -115,8 +115,10 @@ export function integer(
   return make(z.int(form).min(min, form).max(max, form), fallback, doc, asNumber, { placeholder });
 }
 
-export function bytes(fallback: number, doc: string): Setting<number> {
-  return make<number>(byteCount as z.ZodType<number>, fallback, doc, asIs, { placeholder: "BYTES" });
+export function bytes(fallback: number, doc: string, range: { min?: number } = {}): Setting<number> {
+  const { min = 0 } = range;
+  const schema = byteCount.refine((value) => (value as number) >= min, `must be at least ${min} bytes`);
+  return make<number>(schema as z.ZodType<number>, fallback, doc, asIs, { placeholder: "BYTES" });
 }
 
 export function flag(fallback: boolean, doc: string): Setting<boolean> {
