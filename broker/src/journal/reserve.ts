@@ -11,6 +11,7 @@ const blockBytes = 65_536;
 export class Reserve {
   readonly #path: string;
   readonly bytes: number;
+  #forbidden = false;
 
   constructor(path: string, bytes: number) {
     this.#path = path;
@@ -22,9 +23,13 @@ export class Reserve {
     return existsSync(this.#path) && statSync(this.#path).size >= this.bytes;
   }
 
-  /** Sets the space aside; returns false when the disk has not enough for it. @throws the system's other errors */
+  /**
+   * Sets the space aside; returns false when the disk has not enough for it. Where a file of this size is not allowed at
+   * all there is no reserve, and that is no reason to take nothing in.
+   * @throws the system's other errors
+   */
   take(): boolean {
-    if (this.held) return true;
+    if (this.#forbidden || this.held) return true;
     const { bavail, bsize } = statfsSync(dirname(this.#path));
     if (bavail * bsize < 2 * this.bytes) return false;
     try {
@@ -32,8 +37,11 @@ export class Reserve {
       return true;
     } catch (error) {
       this.free();
-      if (systemCode(error) === "ENOSPC") return false;
-      throw error;
+      const code = systemCode(error);
+      if (code === "ENOSPC" || code === "EDQUOT") return false;
+      if (code !== "EFBIG") throw error;
+      this.#forbidden = true;
+      return true;
     }
   }
 
