@@ -271,3 +271,31 @@ for (const ordering of ["none", "key"]) {
     t.same(await late.settle(), []);
   });
 }
+
+for (const ordering of ["none", "key"]) {
+  test(`a rejected message waits for a member that is busy instead of coming back at once (ordering ${ordering})`, async (t) => {
+    const { port, program } = await startBroker(t, {
+      args: [...memory, ...pools({ ordering, maxDeliveries: 2 })],
+    });
+    const busy = await MqttClient.connect(t, port, "busy");
+    busy.sendPublish("heartbeat/members/busy", JSON.stringify({ state: "up", creditLimit: 1 }));
+    await busy.subscribe(share);
+    busy.sendPublish("heartbeat/members/busy", JSON.stringify({ state: "up", creditLimit: 1 }));
+    const publisher = await MqttClient.connect(t, port, "publisher");
+    await publisher.publish("x/held", "held");
+    const held = await busy.next("publish");
+    const picky = await MqttClient.connect(t, port, "picky");
+    await picky.subscribe(share);
+    await publisher.publish("x/odd", "odd");
+    const { messageId } = await picky.next("publish");
+    picky.sendPublish("members/picky/reject", JSON.stringify({ packetId: messageId, reason: "odd" }));
+    await picky.next("puback");
+    for (const text of ["even 1", "even 2"]) {
+      await publisher.publish(`x/${text}`, text);
+      t.equal(await picky.receive(), text, "the rest goes on meanwhile");
+    }
+    busy.puback(held.messageId);
+    t.equal(await busy.receive(), "odd");
+    t.notOk(program.lines.some(({ event }) => event === "delivery.dead"));
+  });
+}

@@ -192,6 +192,13 @@ export class Backlog {
     this.#onReady();
   }
 
+  /** Gives a message back that nobody was sent: it waits, and nobody is woken for it. */
+  putAside(delivery: Delivery): void {
+    this.#inFlight--;
+    this.#waiting++;
+    this.#returned.unshift(delivery);
+  }
+
   /** A receiver is done with a message: it is gone for good. */
   settle(delivery: Delivery): void {
     this.#inFlight--;

@@ -38,6 +38,8 @@ export class Delivery {
   repeated = false;
   /** Who failed it last; others come first in the next attempt. */
   avoid: Holder | undefined;
+  /** When that was, monotonic. */
+  failedAtMs = 0;
   /** Who has it in flight. */
   holder: Holder | undefined;
   /** Its key's state in an ordered pool, and its place among the messages of that key. */

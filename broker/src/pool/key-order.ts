@@ -44,8 +44,8 @@ export interface KeyOrderOptions {
   backlog: Backlog;
   /** `topic`, or a top-level field of the JSON record. */
   key: string;
-  /** Chooses among eligible members; undefined when there is none. */
-  choose: (delivery: Delivery) => Member | undefined;
+  /** Chooses among eligible members: `nobody` when there is none, `later` when none of them should have this message. */
+  choose: (delivery: Delivery) => Member | "later" | "nobody";
   maxParked?: number;
 }
 
@@ -54,7 +54,7 @@ const defaultMaxParked = 8_192;
 export class KeyOrder {
   readonly #backlog: Backlog;
   readonly #key: string;
-  readonly #choose: (delivery: Delivery) => Member | undefined;
+  readonly #choose: KeyOrderOptions["choose"];
   readonly #maxParked: number;
   readonly #keys = new Map<string, KeyState>();
   /** Keys with parked messages and nothing in flight: any member may have them. */
@@ -130,8 +130,8 @@ export class KeyOrder {
     while (state.parked.length > 0) {
       const delivery = state.parked[0] as Delivery;
       const member = state.inFlight > 0 ? this.#holderOf(state) : this.#choose(delivery);
-      if (member === undefined) {
-        anybody = state.inFlight > 0;
+      if (member === "nobody" || member === "later") {
+        anybody = member === "later";
         break;
       }
       state.parked.shift();
@@ -146,8 +146,8 @@ export class KeyOrder {
   }
 
   /** The key's holder, when it can take more of it. */
-  #holderOf({ holder }: KeyState): Member | undefined {
-    return holder?.eligible === true && holder.subscriptions.has(this.#backlog) ? holder : undefined;
+  #holderOf({ holder }: KeyState): Member | "later" {
+    return holder?.eligible === true && holder.subscriptions.has(this.#backlog) ? holder : "later";
   }
 
   /** Puts a key where the next `drain` will look for it. */

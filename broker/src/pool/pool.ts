@@ -41,6 +41,9 @@ export interface PoolSurroundings {
   monotonicMs(): number;
 }
 
+/** How long a failed message waits for another member to have credit, before the same one may have it again. */
+const patienceMs = 1_000;
+
 /** One filter of a pool: its queue, who takes from it, and its order where keys matter. */
 interface Lane {
   filter: string;
@@ -108,7 +111,7 @@ export class Pool implements MemberOwner {
     const lane: Lane = { filter, emptySinceMs, backlog, takers: [], order: undefined };
     const { ordering, key } = this.policy;
     if (ordering === "key") {
-      const choose = (delivery: Delivery) => this.#choose(eligibleOf(lane), delivery);
+      const choose = (delivery: Delivery) => this.#choose(lane, eligibleOf(lane), delivery);
       lane.order = new KeyOrder({ backlog, key, choose });
     }
     this.#lanes.set(filter, lane);
@@ -192,6 +195,7 @@ export class Pool implements MemberOwner {
     const lastTimeMs = this.#surroundings.wallMs();
     delivery.attempts++;
     delivery.avoid = member;
+    delivery.failedAtMs = this.#surroundings.monotonicMs();
     delivery.failures = { firstTimeMs: delivery.failures?.firstTimeMs ?? lastTimeMs, lastTimeMs, reason };
     this.#surroundings.onFailed(this, member, delivery);
     const filter = this.#byBacklog.get(delivery.backlog)?.filter;
@@ -226,9 +230,10 @@ export class Pool implements MemberOwner {
     this.#surroundings.wake(this);
   }
 
-  /** Takes from members what they have held for too long. */
+  /** Takes from members what they have held for too long, and looks after what waits for another member. */
   expire(nowMs: number): void {
     const { ackTimeoutMs, ordering } = this.policy;
+    this.onFreed();
     for (const member of [...this.#members.values(), ...this.#leaving]) {
       if (member.inFlight === 0) this.#leaving.delete(member);
       const before = member.timeouts;
@@ -248,22 +253,40 @@ export class Pool implements MemberOwner {
 
   #drainLane(lane: Lane): void {
     let eligible = eligibleOf(lane);
+    const later: Delivery[] = [];
     while (eligible.length > 0) {
       const delivery = lane.backlog.take();
-      if (delivery === undefined) return;
-      const member = this.#choose(eligible, delivery) as Member;
+      if (delivery === undefined) break;
+      const member = this.#choose(lane, eligible, delivery);
+      if (member === "later" || member === "nobody") {
+        later.push(delivery);
+        continue;
+      }
       member.take(delivery);
       if (!member.eligible) eligible = eligible.filter((other) => other !== member);
     }
+    for (const delivery of later.reverse()) lane.backlog.putAside(delivery);
   }
 
-  #choose(eligible: readonly Member[], delivery: Delivery): Member | undefined {
-    const others =
-      delivery.avoid === undefined ? eligible : eligible.filter((member) => member !== delivery.avoid);
-    const pick = this.policy.strategy.pick(others.length > 0 ? others : eligible);
-    if (pick.kind === "wait") return undefined;
+  /**
+   * Who gets a message now. One that has failed it does not get it again while there are others: for a while the
+   * message waits for one of them.
+   */
+  #choose(lane: Lane, eligible: readonly Member[], delivery: Delivery): Member | "later" | "nobody" {
+    if (eligible.length === 0) return "nobody";
+    const pick = this.policy.strategy.pick(this.#others(lane, eligible, delivery));
+    if (pick.kind === "wait") return "later";
     if (delivery.repeated) this.#redelivered++;
     return pick.member;
+  }
+
+  #others(lane: Lane, eligible: readonly Member[], { avoid, failedAtMs }: Delivery): readonly Member[] {
+    if (avoid === undefined) return eligible;
+    const others = eligible.filter((member) => member !== avoid);
+    if (others.length > 0) return others;
+    const someoneElse = lane.takers.some((member) => member !== avoid && !member.draining);
+    const waits = someoneElse && this.#surroundings.monotonicMs() - failedAtMs < patienceMs;
+    return waits ? [] : eligible;
   }
 
   #noteDropped(messages: number): void {
