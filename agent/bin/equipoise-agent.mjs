@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { requireNode } from "@equipoise/shared/launcher";
+import { requireNode } from "../../shared/bin/launcher.mjs";
 
 requireNode("equipoise-agent");
 const { main } = await import("../src/main.ts");

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const modules = join(root, "node_modules");
 const stampFile = join(modules, ".equipoise-lock");
+const testStampFile = join(modules, ".equipoise-tests");
 const lockfile = readFileSync(join(root, "package-lock.json"), "utf8");
 const exitMissing = 69;
 
@@ -42,10 +43,19 @@ function step(label, command, args) {
 }
 
 function install() {
-  step("installing the packages of the lockfile", "npm", ["ci", "--ignore-scripts"]);
+  step("installing the packages of the lockfile, once, about half a minute", "npm", [
+    "ci",
+    "--ignore-scripts",
+  ]);
   step("preparing Node 24", "npm", ["rebuild", "node", "--ignore-scripts=false"]);
-  step("preparing the test runner", join(modules, ".bin", "tap"), ["build"]);
   writeFileSync(stampFile, lockfile);
+}
+
+/** Only the tests need it, and it takes a while. */
+function prepareTests() {
+  if (existsSync(testStampFile)) return;
+  step("preparing the test runner", join(modules, ".bin", "tap"), ["build"]);
+  writeFileSync(testStampFile, "");
 }
 
 function handOver([command, ...args], rest) {
@@ -72,4 +82,5 @@ if (!(target in targets)) {
   process.exit(64);
 }
 if (!installed()) install();
+if (target === "test" || target === "soak") prepareTests();
 handOver(targets[target], rest);

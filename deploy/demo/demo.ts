@@ -65,6 +65,10 @@ export class Demo implements Service {
   #frame: NodeJS.Timeout | undefined;
   #stopping = false;
   #progress: Progress = { ...nothing };
+  /** Of the same moment as the agent's last word, so that the figures on the screen agree. */
+  #handled = { delivered: 0, duplicates: 0 };
+  #summarised = false;
+  #agentEnded = false;
   #lastCounts = new Map<string, { handled: number; atMs: number; perSecond: number }>();
 
   constructor(config: DemoConfig) {
@@ -96,7 +100,7 @@ export class Demo implements Service {
     await this.#monitor?.endAsync(true);
     await this.#broker?.stop();
     if (this.#directory !== undefined) await rm(this.#directory, { recursive: true, force: true });
-    if (!this.#config.once) this.#summarise();
+    if (!this.#summarised) this.#summarise();
   }
 
   async #startBroker(directory: string): Promise<string> {
@@ -161,6 +165,8 @@ export class Demo implements Service {
   }
 
   #note(line: Line): void {
+    const { delivered, duplicates } = this.#tally;
+    this.#handled = { delivered, duplicates };
     this.#progress = {
       read: count(line.read),
       acknowledged: count(line.acknowledged),
@@ -175,6 +181,7 @@ export class Demo implements Service {
   /** Waits until every acknowledged tick was handled, or nothing moves any more; then sums up. */
   async #finish(): Promise<void> {
     await this.#agent?.event("ended");
+    this.#agentEnded = true;
     let last = -1;
     let sinceMs = performance.now();
     while (
@@ -196,8 +203,11 @@ export class Demo implements Service {
   #summarise(): number {
     const { read, buffered, published, acknowledged } = this.#progress;
     const { delivered, duplicates } = this.#tally;
-    const lost = Math.max(0, acknowledged - delivered);
-    const rows = { "ticks read": read, buffered, published, acknowledged, delivered, duplicates, lost };
+    const missing = Math.max(0, acknowledged - delivered);
+    // Stopped in between, what was not delivered waits in the pool: that is not lost.
+    const last = this.#stopping ? { "left in pool": missing } : { lost: missing };
+    const rows = { "ticks read": read, buffered, published, acknowledged, delivered, duplicates, ...last };
+    this.#summarised = true;
     const seconds = (performance.now() - this.#startedMs) / 1_000;
     const lines = Object.entries(rows).map(
       ([name, value]) => `${name.padEnd(14)}${String(value).padStart(9)}`,
@@ -206,12 +216,14 @@ export class Demo implements Service {
       .map(({ clientId }) => `${clientId} ${this.#tally.byMember.get(clientId) ?? 0}`)
       .join(", ");
     process.stdout.write(`\n${lines.join("\n")}\n\nhandled by ${shares} in ${seconds.toFixed(1)} s\n`);
-    return lost;
+    return missing;
   }
 
   #snapshot(): Snapshot {
     const now = performance.now();
-    const { delivered, duplicates, byMember } = this.#tally;
+    const { byMember } = this.#tally;
+    // After the agent's end there is no later word of it to wait for.
+    const { delivered, duplicates } = this.#agentEnded ? this.#tally : this.#handled;
     return {
       elapsedMs: now - this.#startedMs,
       speed: this.#config.speed,

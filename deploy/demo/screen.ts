@@ -29,6 +29,14 @@ export class Screen {
   readonly #update = createLogUpdate(process.stdout);
   #lastPlainMs = Number.NEGATIVE_INFINITY;
 
+  constructor() {
+    // Whoever reads has seen enough, as `| head` has.
+    process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      process.kill(process.pid, "SIGTERM");
+    });
+  }
+
   show(snapshot: Snapshot): void {
     if (this.#live) return this.#update(picture(snapshot).join("\n"));
     if (snapshot.elapsedMs - this.#lastPlainMs < plainPeriodMs) return;
@@ -42,19 +50,12 @@ export class Screen {
   }
 }
 
-function plainLine({
-  read,
-  acknowledged,
-  delivered,
-  ticksPerSecond,
-  heartbeat,
-  members,
-  elapsedMs,
-}: Snapshot): string {
+function plainLine({ read, acknowledged, delivered, heartbeat, members, elapsedMs }: Snapshot): string {
+  const perSecond = members.reduce((sum, member) => sum + member.perSecond, 0);
   const backlog = heartbeat?.pools[0]?.backlog ?? 0;
   const shares = members.map(({ clientId, handled }) => `${clientId} ${handled}`).join(", ");
   const seconds = Math.round(elapsedMs / 1_000);
-  return `${seconds} s: read ${read}, acknowledged ${acknowledged}, delivered ${delivered} (${shares}), ${Math.round(ticksPerSecond)} ticks/s, backlog ${backlog}`;
+  return `${seconds} s: read ${read}, acknowledged ${acknowledged}, delivered ${delivered} (${shares}), ${Math.round(perSecond)} delivered/s, backlog ${backlog}`;
 }
 
 function picture(snapshot: Snapshot): string[] {
@@ -64,18 +65,14 @@ function picture(snapshot: Snapshot): string[] {
   const pace =
     { max: "as fast as it goes", realtime: "at real pace" }[speed] ?? `at ${speed} times real pace`;
   return [
-    styleText("bold", "Equipoise") +
-      styleText("dim", `  recorded Binance trades, BTCUSDT of 2024-08-08, ${pace}`),
+    styleText("bold", "Equipoise") + styleText("dim", `  Binance BTCUSDT, recorded on 2024-08-08, ${pace}`),
     "",
     `  replay   ${done === null ? "".padEnd(barWidth) : bar(done)}  ${number(ticksPerSecond, 7)} ticks/s`,
-    `  agent    read ${number(read, 9)}   in its buffer ${number(waiting, 7)}   acknowledged ${number(acknowledged, 9)}`,
-    `  broker   backlog ${number(pool?.backlog ?? 0, 6)}   in flight ${number(pool?.inFlight ?? 0, 5)}   free credit ${number(pool?.freeCredit ?? 0, 5)}   ${heartbeat?.durability ?? ""}`,
+    `  agent    read ${number(read, 9)}  in its buffer ${number(waiting, 6)}  acknowledged ${number(acknowledged, 9)}`,
+    `  broker   backlog ${number(pool?.backlog ?? 0, 6)}  in flight ${number(pool?.inFlight ?? 0, 5)}  free credit ${number(pool?.freeCredit ?? 0, 5)}  ${heartbeat?.durability ?? ""}`,
     `  pool     delivered ${number(delivered, 9)}   duplicates ${number(duplicates, 4)}`,
     "",
-    styleText(
-      "dim",
-      "  member         work        share                       ticks/s   latency  held/credit  health",
-    ),
+    styleText("dim", "  member     work  share                ticks/s  latency  held/credit health"),
     ...snapshot.members.map((member) => memberRow(member, snapshot, pool?.memberReports)),
     "",
     styleText("dim", "  Ctrl-C stops"),
@@ -95,7 +92,7 @@ function memberRow(
   const percent = `${(share * 100).toFixed(1)} %`.padStart(7);
   const health = report?.health ?? "-";
   const colour = health === "HEALTHY" ? "green" : health === "UNHEALTHY" ? "red" : "yellow";
-  return `  ${clientId.padEnd(13)}${`${workMs} ms`.padStart(6)}   ${bar(share, 16)} ${percent} ${number(perSecond, 10)} ${latency.padStart(9)} ${held.padStart(12)}  ${styleText(colour, health)}`;
+  return `  ${clientId.padEnd(8)} ${`${workMs} ms`.padStart(6)}  ${bar(share, 10)} ${percent}${number(perSecond, 9)} ${latency.padStart(8)} ${held.padStart(12)} ${styleText(colour, health)}`;
 }
 
 function bar(share: number, width = barWidth): string {

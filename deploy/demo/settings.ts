@@ -1,9 +1,12 @@
 import { type Config, choice, flag, type Program, text } from "@equipoise/shared";
 import * as z from "zod";
 
-const speed = z.union([z.enum(["realtime", "max"]), z.string().regex(/^\d+(\.\d+)?$/)], {
-  error: "must be realtime, max or a number such as 10",
-});
+const speed = z
+  .string()
+  .refine(
+    (value) => /^(realtime|max|\d+(\.\d+)?)$/.test(value) && Number(value) !== 0,
+    "must be realtime, max or a positive number",
+  );
 
 const settings = {
   once: flag(
