@@ -16,8 +16,9 @@
  * Recovery: SQLite replays the WAL; ticks that were sent but not known as acknowledged are simply still there and are
  * sent again. A database that fails its check is set aside and a new one begun, with a new epoch.
  */
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { ensureDirectory } from "@equipoise/shared/directory";
 import { EquipoiseError, reasonOf, systemCode } from "@equipoise/shared/errors";
 import Database from "better-sqlite3";
 import { epochAfter } from "./epoch.ts";
@@ -266,7 +267,7 @@ export class Store {
 
 function lockDirectory(directory: string): Database.Database {
   try {
-    mkdirSync(directory, { recursive: true });
+    ensureDirectory(directory);
     const lock = new Database(join(directory, "lock.db"), { timeout: 0 });
     lock.exec("BEGIN EXCLUSIVE");
     return lock;
