@@ -5,7 +5,7 @@
  */
 
 import { Fault } from "../gate/fault.ts";
-import { type Chunk, ChunkBuilder, encodePublish } from "../journal/chunk.ts";
+import { bodyOf, type Chunk, ChunkBuilder, encodePublish } from "../journal/chunk.ts";
 import type { Journal } from "../journal/journal.ts";
 import { Indexes, Slice } from "../journal/slice.ts";
 import type { Backlog } from "../pool/backlog.ts";
@@ -164,8 +164,7 @@ export class Ingress {
     const topic = this.topic(name);
     if (topic.fault !== undefined) return;
     const frame = encodePublish(name, payload, flags);
-    let body = 1;
-    while ((frame[body++] as number) > 0x7f);
+    const body = bodyOf(frame, 0);
     this.#turn.request();
     if (flags.retain) this.#retained.set(name, frame, 0, body, frame.length, flags.fleeting !== true);
     this.#add(undefined, topic, frame, 0, body, frame.length);
@@ -214,8 +213,7 @@ export class Ingress {
       return;
     }
     const { builder } = batch;
-    const index =
-      qos === 0 ? builder.addFrameWithoutId(bytes, start, body, end) : builder.addFrame(bytes, start, end);
+    const index = builder.add(bytes, start, body, end);
     batch.addTo(targets, index);
     if (publisher !== undefined) holdBack(publisher, targets);
     if (builder.byteLength >= maxChunkBytes || builder.count >= maxChunkMessages) this.#endBatches();

@@ -61,9 +61,7 @@ export class Retained {
   *chunksFor(filter: string): Iterable<Chunk> {
     let builder = new ChunkBuilder(1_024);
     for (const frame of this.#matching(filter)) {
-      if ((((frame[0] as number) >> 1) & 3) === 0) {
-        builder.addFrameWithoutId(frame, 0, bodyOf(frame, 0), frame.length);
-      } else builder.addFrame(frame, 0, frame.length);
+      builder.add(frame, 0, bodyOf(frame, 0), frame.length);
       // In parts: a queue that is full lets go of whole chunks.
       if (builder.byteLength < chunkBytes) continue;
       yield builder.finish(-1);

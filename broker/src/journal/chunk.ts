@@ -60,11 +60,6 @@ export class Chunk {
     this.starts = noStarts;
   }
 
-  /** Length of one stored frame, in bytes. */
-  sizeOf(index: number): number {
-    return (this.starts[index + 1] as number) - (this.starts[index] as number);
-  }
-
   /** The QoS that the publisher used. */
   qosOf(index: number): number {
     return ((this.#loaded[this.starts[index] as number] as number) >> 1) & 3;
@@ -152,6 +147,12 @@ export class ChunkBuilder {
 
   get byteLength(): number {
     return this.#length;
+  }
+
+  /** Adds a PUBLISH frame as it came, whatever its QoS; returns its index. */
+  add(bytes: Buffer, start: number, body: number, end: number): number {
+    const qos = ((bytes[start] as number) >> 1) & 3;
+    return qos === 0 ? this.addFrameWithoutId(bytes, start, body, end) : this.addFrame(bytes, start, end);
   }
 
   /** Adds a PUBLISH frame of QoS 1 or 2 as it came; returns its index. */

@@ -201,8 +201,7 @@ export class DeadLetters {
 /** A chunk of one message, and all of it. */
 function single(journal: Journal, frame: Buffer): { chunk: Chunk; slice: Slice } {
   const builder = new ChunkBuilder(frame.length);
-  if (((frame[0] as number) & 6) === 0) builder.addFrameWithoutId(frame, 0, bodyOf(frame, 0), frame.length);
-  else builder.addFrame(frame, 0, frame.length);
+  builder.add(frame, 0, bodyOf(frame, 0), frame.length);
   const chunk = builder.finish(journal.nextId());
   const indexes = new Indexes();
   indexes.add(0);

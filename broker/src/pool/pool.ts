@@ -90,10 +90,6 @@ export class Pool implements MemberOwner {
     return this.#lanes.size;
   }
 
-  get backlogs(): Iterable<Backlog> {
-    return this.#byBacklog.keys();
-  }
-
   /** Messages that no member holds. */
   get waiting(): number {
     let waiting = 0;

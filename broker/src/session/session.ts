@@ -68,10 +68,6 @@ export class Session implements Receiver, Holder {
     this.#onGivenUp = options.onGivenUp;
   }
 
-  get connected(): boolean {
-    return this.#line !== undefined;
-  }
-
   /** As a member of pools: it can be sent something now. */
   get ready(): boolean {
     return this.#line?.writable === true && !this.#full;
