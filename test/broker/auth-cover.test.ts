@@ -56,4 +56,5 @@ test("matching as a topic is not enough: wildcards in what is wanted are not cov
   t.notOk(covers("#", "$SYS/#"));
   t.ok(covers("ticks/#", "ticks/+/BTCUSDT/+"));
   t.ok(covers("ticks/#", "ticks"), "the parent level too");
+  t.ok(covers("+/+/#", "/#"), "there is no empty topic");
 });

@@ -15,7 +15,11 @@ export function covers(allowed: string, wanted: string): boolean {
   return outer.length === inner.length;
 }
 
-/** `#` alone is the same as `+/#`, because a topic has at least one level; so no filter begins with `#`. */
+/**
+ * A topic has at least one level and is not empty, so `#` alone is the same as `+/#`, and `/#`, whose parent level would
+ * be the empty topic, is the same as `/+/#`.
+ */
 function levelsOf(filter: string): string[] {
-  return (filter === "#" ? "+/#" : filter).split("/");
+  if (filter === "#") return ["+", "#"];
+  return filter === "/#" ? ["", "+", "#"] : filter.split("/");
 }
