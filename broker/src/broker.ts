@@ -38,7 +38,7 @@ export interface BrokerSurroundings {
   random?: () => number;
 }
 
-/** How finely acknowledgement timeouts are kept. */
+/** How finely acknowledgement timeouts are kept, and how often members' health is checked. */
 const expiryPeriodMs = 100;
 
 export class Broker implements Service {
@@ -111,6 +111,7 @@ export class Broker implements Service {
     this.#dead = dead;
     this.#pools = new Pools({
       declared: config.pools,
+      rules: config.routing,
       undeclared: config.undeclaredPools,
       dead,
       maxHotBytes: limits.maxHotBytes,
@@ -196,9 +197,7 @@ export class Broker implements Service {
     const { removeAfterMs } = this.#config.undeclaredPools;
     const period = Math.min(1_000, Math.max(100, removeAfterMs / 4));
     this.#cancelCleaning = this.#clock.every(period, () => this.#pools.removeAbandoned());
-    this.#cancelExpiry = this.#clock.every(expiryPeriodMs, () =>
-      this.#pools.expire(this.#clock.monotonicMs()),
-    );
+    this.#cancelExpiry = this.#clock.every(expiryPeriodMs, () => this.#pools.expire());
     await this.#startControl();
     const listen: string[] = [];
     for (const listener of this.#listeners) {

@@ -15,6 +15,7 @@ import {
   texts,
 } from "@equipoise/shared";
 import * as z from "zod";
+import { healthCheckerNames } from "./health/index.ts";
 import { isLocalHttpAddress } from "./http/index.ts";
 import { schemes } from "./listener/index.ts";
 import { strategyNames } from "./strategy/index.ts";
@@ -40,14 +41,29 @@ const filter = z.string().refine((value) => filterFault(value) === undefined, "m
 const gibibyte = 2 ** 30;
 const mebibyte = 2 ** 20;
 
+/** What a rule may say of pools, and a pool of itself; defaults are in pool/policy.ts. */
+const balancing = {
+  strategy: z.enum(strategyNames).optional(),
+  health: z.enum(healthCheckerNames).optional(),
+  weights: z.record(z.string().min(1), z.number().min(0).max(1_000_000)).optional(),
+  ordering: z.enum(["none", "key"]).optional(),
+  key: z.string().min(1).max(limits.maxIdLength).optional(),
+  ackTimeoutMs: z.int().min(1).optional(),
+  maxDeliveries: z.int().min(1).optional(),
+  fallback: z.strictObject({ pool: poolName, afterMs: z.int().min(0).default(5_000) }).optional(),
+};
+const rule = z
+  .strictObject({
+    pools: z.array(z.string().min(1)).min(1).optional(),
+    topics: z.array(filter).min(1).optional(),
+    ...balancing,
+  })
+  .refine(({ pools, topics }) => pools !== undefined || topics !== undefined, "needs pools or topics");
+
 const pool = z.strictObject({
   name: poolName,
   filters: z.array(filter).min(1),
-  strategy: z.enum(strategyNames).default("least_connections"),
-  ordering: z.enum(["none", "key"]).default("none"),
-  key: z.string().min(1).max(limits.maxIdLength).default("topic"),
-  ackTimeoutMs: z.int().min(1).default(30_000),
-  maxDeliveries: z.int().min(1).default(5),
+  ...balancing,
   maxBacklogBytes: byteCount.default(gibibyte) as z.ZodType<number>,
   whenFull: z.enum(["backpressure", "dropOldest", "reject"]).default("backpressure"),
   retainWhenEmptyMs: z.int().min(0).default(604_800_000),
@@ -105,6 +121,7 @@ export const settings = {
     [],
     "declared pools: they exist from the start and may push back on publishers",
   ),
+  routing: structure(z.array(rule).max(1_000), [], "rules: how pools of a name or a topic are balanced"),
   undeclaredPools: {
     allow: flag(true, "a subscription to $share/NAME/FILTER makes the pool NAME"),
     maxBacklogBytes: bytes(
@@ -112,7 +129,8 @@ export const settings = {
       "bound of an undeclared pool's backlog; the oldest messages are dropped",
     ),
     removeAfterMs: integer(300_000, "an undeclared pool goes this long after its last member"),
-    strategy: choice(strategyNames, "least_connections", "strategy of undeclared pools"),
+    strategy: choice(strategyNames, "performance_based", "who gets a message in undeclared pools"),
+    health: choice(healthCheckerNames, "advanced", "how the health of their members is judged"),
     ackTimeoutMs: integer(30_000, "a member that holds a message this long has failed it", { min: 1 }),
     maxDeliveries: integer(5, "failed attempts after which a message is a dead letter", { min: 1 }),
   },

@@ -21,6 +21,13 @@ export type BrokerEvent =
   | { event: "pool.joined"; pool: string; filter: string; clientId: string; members: number }
   | { event: "pool.left"; pool: string; clientId: string; members: number }
   | { event: "pool.dropped"; pool: string; messages: number }
+  | { event: "pool.panic"; pool: string; panic: boolean }
+  | { event: "pool.rescued"; pool: string; clientId: string; messages: number }
+  | { event: "pool.tuned"; pool: string; strategy: string; health: string }
+  | { event: "pool.lent"; pool: string; fallback: string; members: number }
+  | { event: "pool.returned"; pool: string; fallback: string }
+  | { event: "health.failed"; pool: string; checker: string; reason: string }
+  | { event: "member.health"; pool: string; clientId: string; from: string; to: string; reason: string }
   | { event: "pool.pressed"; pool: string; backlogBytes: number }
   | { event: "pool.relieved"; pool: string; backlogBytes: number }
   | {
@@ -47,6 +54,11 @@ const warnings: ReadonlySet<BrokerEvent["event"]> = new Set([
   "authentication.failed",
   "reload.failed",
   "pool.dropped",
+  "pool.panic",
+  "pool.rescued",
+  "pool.lent",
+  "health.failed",
+  "member.health",
   "delivery.dead",
   "dead.dropped",
   "pool.pressed",

@@ -19,8 +19,8 @@ const settings = {
   }),
   durability: choice(["disk", "memory"], "disk", "what the demo's broker promises"),
   strategy: choice(
-    ["least_connections", "round_robin"],
-    "least_connections",
+    ["performance_based", "least_connections", "round_robin"],
+    "performance_based",
     "how the pool chooses a member",
   ),
 };

@@ -59,7 +59,11 @@ export interface PoolReport {
   /** Deliveries acknowledged since the broker started. */
   settled: number;
   redelivered: number;
+  /** Messages taken back from frozen members. */
+  rescued: number;
   dropped: number;
+  /** Too little of the pool is well: health is ignored. */
+  panic: boolean;
 }
 
 /** A broker's state, retained on `heartbeat/brokers/{brokerId}`; not to be believed after `expiresTimeMs`. */
@@ -81,11 +85,32 @@ export interface BrokerHeartbeat {
 export interface MemberReport {
   clientId: string;
   health: "HEALTHY" | "DEGRADED" | "UNHEALTHY";
+  /** Of the last change, for people; empty before there was one. */
+  healthReason: string;
+  healthForMs: number;
   inFlight: number;
   credit: number;
+  weight: number;
+  draining: boolean;
+  /** Lent by the pool that is this one's fallback. */
+  guest: boolean;
   settled: number;
+  timeouts: number;
+  /** Messages taken back from it because it froze. */
+  rescued: number;
   /** Smoothed time from sending to acknowledgement; null before the first one. */
   ackLatencyMs: number | null;
+  /** Time that one message is expected to take it; null while that is not known. */
+  serviceMs: number | null;
+  /** Messages that it works on beside those in flight, as it reports. */
+  extraWork: number;
+  /** Share of messages that it failed of late, 0 to 1. */
+  errorRate: number;
+  /** Messages that it was given in the last minute. */
+  takenInMinute: number;
+  acknowledgesEarly: boolean;
+  /** What the pool's strategy weighs it by, less is better; null where that is no number. */
+  score: number | null;
 }
 
 /** A member's heartbeat from its payload, or `undefined` when it is not one. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { test } from "tap";
-import { covers } from "../../broker/src/auth/cover.ts";
+import { covers } from "../../broker/src/router/cover.ts";
 import { matches } from "../../broker/src/router/match.ts";
 
 const names = ["a", "b", "", "$x"];

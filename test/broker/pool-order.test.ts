@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { test } from "tap";
+import { createHealthChecker } from "../../broker/src/health/index.ts";
 import { type Chunk, ChunkBuilder, encodePublish } from "../../broker/src/journal/chunk.ts";
 import { MemoryJournal } from "../../broker/src/journal/memory.ts";
 import { Indexes, Slice } from "../../broker/src/journal/slice.ts";
@@ -15,6 +16,8 @@ import { MqttClient } from "../support/mqtt-client.ts";
 class FakeReceiver implements Receiver {
   readonly clientId: string;
   ready = true;
+  readonly lastHeardAtMs = 0;
+  readonly silenceLimitMs = 0;
   readonly held: Delivery[] = [];
   onDisconnect: () => void = () => {};
   onSend: (delivery: Delivery) => void = () => {};
@@ -53,6 +56,9 @@ function orderedPool(random: () => number) {
       name: "p",
       declared: true,
       strategy: createStrategy("least_connections", random),
+      health: createHealthChecker("advanced"),
+      weights: {},
+      fallback: undefined,
       ordering: "key",
       key: "topic",
       ackTimeoutMs: 1_000,
@@ -67,6 +73,11 @@ function orderedPool(random: () => number) {
       onDropped: () => {},
       onFailed: () => {},
       bury: () => {},
+      onHealth: () => {},
+      onPanic: () => {},
+      onCheckerFailed: () => {},
+      onRescued: () => {},
+      random,
       wallMs: () => 0,
       monotonicMs: () => 0,
     },

@@ -1,7 +1,7 @@
 /** What one user with one client id may publish and subscribe to: its filters with `%c` and `%u` filled in. */
 import { encodeLevel } from "@equipoise/shared";
+import { covers } from "../router/cover.ts";
 import { matches } from "../router/match.ts";
-import { covers } from "./cover.ts";
 
 /** Filters, in which `%c` stands for the client id and `%u` for the user name, each as one topic level. */
 export interface Patterns {

@@ -127,6 +127,14 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
 
   // Line: what sessions and queues send.
 
+  get heardAtMs(): number {
+    return this.#heardMs;
+  }
+
+  get silenceLimitMs(): number {
+    return this.#keepaliveMs;
+  }
+
   get writable(): boolean {
     return this.#state === "connected" && this.#output.pendingBytes < this.#around.limits.maxOutputBytes;
   }

@@ -1,14 +1,21 @@
 import type { MemberHeartbeat, MemberReport } from "@equipoise/shared";
+import { type HealthState, isFrozen, MemberHealth, type Patient } from "../health/index.ts";
 import type { MemberView } from "../strategy/index.ts";
 import type { Backlog } from "./backlog.ts";
 import { Credits } from "./credits.ts";
 import type { Delivery, Holder } from "./delivery.ts";
+import { ReportedLoad, type SeenLoad } from "./reported-load.ts";
+import { TrackRecord } from "./track-record.ts";
 
 /** The connection of a member as its pools see it. */
 export interface Receiver {
   readonly clientId: string;
   /** Connected, with room for output and a free packet identifier. */
   readonly ready: boolean;
+  /** When its last packet came, monotonic. */
+  readonly lastHeardAtMs: number;
+  /** Silence after which the connection is closed; 0 without keepalive. */
+  readonly silenceLimitMs: number;
   /** Writes a message to the wire; it stays in flight, at the holder that the delivery names, unless the QoS is 0. */
   send(delivery: Delivery, qos: number): void;
   /** Takes a message from the wire although it was not answered; its identifier stays in use until it is. */
@@ -19,36 +26,77 @@ export interface Receiver {
 
 /** What a pool does when one of its members is done with a message. */
 export interface MemberOwner {
+  /** Monotonic. */
+  nowMs(): number;
   /** The member can take more. */
   onFreed(member: Member): void;
   onAcknowledged(delivery: Delivery): void;
   /** An attempt has failed. */
   onFailed(member: Member, delivery: Delivery, reason: string): void;
+  /** Taken back from a member that is frozen. */
+  onRescued(member: Member, delivery: Delivery): void;
   /** Nobody's fault: the message is to be delivered again. */
   onReturned(delivery: Delivery): void;
 }
 
-const smoothing = 0.1;
+/** Credit that a member has at the start of its slow start, and how long that lasts. */
+const slowStartCredit = 2;
+const slowStartMs = 10_000;
+/** Work in milliseconds that a member which acknowledges early is given at most ahead of its own reports. */
+const earlyWorkMs = 10;
 
-/** One connection in one pool: its credits and what it has in flight. */
-export class Member implements MemberView, Holder {
+export interface MemberOptions {
+  receiver: Receiver;
+  owner: MemberOwner;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  /** Lent by another pool because this one has nobody. */
+  guest: boolean;
+  /** The credit that others of the pool have, when it grows towards that from little; without it, it begins in full. */
+  slowStartTo: number | undefined;
+  /** What the configuration says; it goes before what the member declares. */
+  weight: number | undefined;
+}
+
+/** One connection in one pool: its credits, what it has in flight, and what is known of it. */
+export class Member implements MemberView, Holder, Patient {
   readonly receiver: Receiver;
+  readonly health: MemberHealth;
+  readonly record = new TrackRecord();
+  readonly reported = new ReportedLoad();
+  readonly joinedAtMs: number;
+  guest: boolean;
+  /** Configured; `undefined` leaves it to the member. */
+  configuredWeight: number | undefined;
   readonly #owner: MemberOwner;
   /** Its subscriptions in this pool: each backlog it takes from, with the granted QoS. */
   readonly subscriptions = new Map<Backlog, number>();
   readonly #credits = new Credits();
+  #slowStartTo: number | undefined;
   /** What it holds, in the order of sending. */
   readonly #held = new Set<Delivery>();
   /** Messages taken from it after a timeout that it has not answered yet: each still costs a credit. */
   #quarantined = 0;
-  settled = 0;
-  timeouts = 0;
+  #declaredWeight = 1;
   draining = false;
-  #ackLatencyMs: number | undefined;
+  /** What the operator has said of it; goes before what the checker finds. */
+  operatorSays: HealthState | undefined;
+  /** Messages taken back because it froze. */
+  rescued = 0;
+  /** What was expected of it at `#expectedAtMs`: asked for once for each message, it changes once a turn. */
+  #expectedMs: number | undefined;
+  #expectedAtMs = Number.NaN;
+  #extraWork = 0;
+  #errorRate = 0;
 
-  constructor(receiver: Receiver, owner: MemberOwner) {
+  constructor({ receiver, owner, random, guest, slowStartTo, weight }: MemberOptions) {
     this.receiver = receiver;
     this.#owner = owner;
+    this.guest = guest;
+    this.joinedAtMs = owner.nowMs();
+    this.health = new MemberHealth(random, this.joinedAtMs);
+    this.#slowStartTo = slowStartTo;
+    this.configuredWeight = weight;
   }
 
   get clientId(): string {
@@ -60,23 +108,161 @@ export class Member implements MemberView, Holder {
   }
 
   get credit(): number {
-    return this.#credits.limit;
+    const { limit } = this.#credits;
+    return this.#slowStartTo === undefined ? limit : Math.min(limit, this.#slowStartLimit(this.#slowStartTo));
+  }
+
+  /** Grows by the same steps all the time, so that a newcomer is known before it has much. */
+  #slowStartLimit(to: number): number {
+    const share = (this.#owner.nowMs() - this.joinedAtMs) / slowStartMs;
+    if (share >= 1) {
+      this.#slowStartTo = undefined;
+      return Number.POSITIVE_INFINITY;
+    }
+    return Math.floor(slowStartCredit + Math.max(0, to - slowStartCredit) * share);
+  }
+
+  /** Past its slow start, if it had one. */
+  get established(): boolean {
+    return this.#slowStartTo === undefined || this.#owner.nowMs() - this.joinedAtMs >= slowStartMs;
+  }
+
+  /** It gets nothing new: it drains, or the operator has taken it out. */
+  get resting(): boolean {
+    return this.draining || this.operatorSays === "UNHEALTHY";
+  }
+
+  /** As far as choosing goes. */
+  get state(): HealthState {
+    return this.operatorSays ?? this.health.state;
   }
 
   get freeCredit(): number {
-    return this.draining ? 0 : Math.max(0, this.credit - this.inFlight);
+    return this.resting ? 0 : Math.max(0, this.credit - this.inFlight);
+  }
+
+  get weight(): number {
+    return this.configuredWeight ?? this.#declaredWeight;
+  }
+
+  get hasCredit(): boolean {
+    if (this.#held.size + this.#quarantined >= this.credit) return false;
+    return !this.reported.acknowledgesEarly || this.#hasRoomAhead();
+  }
+
+  /** Its acknowledgements do not say when it is ready for more; its reports do. */
+  #hasRoomAhead(): boolean {
+    const nowMs = this.#owner.nowMs();
+    const serviceMs = this.expectedServiceMs(nowMs);
+    return serviceMs === undefined || this.#extraWork + this.inFlight < Math.max(2, earlyWorkMs / serviceMs);
   }
 
   /** It can be given a message now. */
   get eligible(): boolean {
-    return !this.draining && this.#held.size + this.#quarantined < this.#credits.limit && this.receiver.ready;
+    return !this.resting && this.hasCredit && this.receiver.ready;
   }
+
+  // What strategies go by.
+
+  get lastTakenAtMs(): number {
+    return this.record.lastTakenAtMs;
+  }
+
+  expectedServiceMs(nowMs: number): number | undefined {
+    if (nowMs !== this.#expectedAtMs) this.#expect(nowMs);
+    return this.#expectedMs;
+  }
+
+  get extraWork(): number {
+    return this.#extraWork;
+  }
+
+  get errorRate(): number {
+    return this.#errorRate;
+  }
+
+  #expect(nowMs: number): void {
+    this.#expectedAtMs = nowMs;
+    const { service } = this.record;
+    const seenMs = service.expectedMs(nowMs, this.oldestSentAtMs);
+    this.#extraWork =
+      this.reported.beats === 0 ? 0 : this.reported.extraWork(this.#seen, service.estimateMs, nowMs);
+    const reportedMs = this.reported.serviceMs(nowMs);
+    this.#expectedMs = reportedMs === undefined ? seenMs : Math.max(reportedMs, seenMs ?? 0);
+    this.#errorRate = this.record.errorRateAt(nowMs);
+  }
+
+  get #seen(): SeenLoad {
+    return {
+      inFlight: this.inFlight,
+      taken: this.record.taken,
+      ackLatencyMs: this.record.ackLatencyMs,
+    };
+  }
+
+  // What checkers of health go by.
+
+  get oldestSentAtMs(): number | undefined {
+    for (const { sentAtMs } of this.#held) return sentAtMs;
+    return undefined;
+  }
+
+  get lastHeardAtMs(): number {
+    return this.receiver.lastHeardAtMs;
+  }
+
+  get silenceLimitMs(): number {
+    return this.receiver.silenceLimitMs;
+  }
+
+  get beats(): number {
+    return this.reported.beats;
+  }
+
+  get lastBeatAtMs(): number {
+    return this.reported.lastBeatAtMs;
+  }
+
+  get serviceMs(): number | undefined {
+    return this.record.service.estimateMs;
+  }
+
+  get baselineMs(): number | undefined {
+    return this.record.baselineMs(this.#owner.nowMs());
+  }
+
+  get latencyP99Ms(): number | undefined {
+    return this.record.latencyP99Ms;
+  }
+
+  get timeoutsInARow(): number {
+    return this.record.timeoutsInARow;
+  }
+
+  get errorsInARow(): number {
+    return this.record.errorsInARow;
+  }
+
+  get answers(): number {
+    return this.record.answers;
+  }
+
+  get timeouts(): number {
+    return this.record.timeouts;
+  }
+
+  get eventLoopLagMs(): number | undefined {
+    return this.reported.eventLoopLagMs(this.#owner.nowMs());
+  }
+
+  // Messages.
 
   take(delivery: Delivery): void {
     const qos = delivery.qosFor(this.subscriptions.get(delivery.backlog) ?? 0);
+    this.record.takes(this.#owner.nowMs());
     if (qos === 0) {
       this.receiver.send(delivery, 0);
-      this.settled++;
+      this.record.settled++;
       this.#owner.onAcknowledged(delivery);
       return;
     }
@@ -86,18 +272,19 @@ export class Member implements MemberView, Holder {
   }
 
   acknowledged(delivery: Delivery, latencyMs: number): void {
-    this.#credits.acknowledged(latencyMs, this.inFlight, delivery.sentAtMs + latencyMs);
-    this.#ackLatencyMs =
-      this.#ackLatencyMs === undefined
-        ? latencyMs
-        : this.#ackLatencyMs + (latencyMs - this.#ackLatencyMs) * smoothing;
-    this.settled++;
+    const nowMs = delivery.sentAtMs + latencyMs;
+    this.#credits.acknowledged(latencyMs, this.inFlight, nowMs);
+    this.record.acknowledged(latencyMs, nowMs);
+    this.health.succeeded();
     this.#release(delivery);
     this.#owner.onAcknowledged(delivery);
     this.#owner.onFreed(this);
   }
 
   rejected(delivery: Delivery, reason: string): void {
+    const nowMs = this.#owner.nowMs();
+    this.record.failed(nowMs - delivery.sentAtMs, nowMs);
+    this.health.failed(nowMs);
     this.#release(delivery);
     this.#owner.onFailed(this, delivery, reason);
     this.#owner.onFreed(this);
@@ -122,12 +309,39 @@ export class Member implements MemberView, Holder {
   expire(sentBeforeMs: number, reason: string): void {
     for (const delivery of this.#held) {
       if (delivery.sentAtMs > sentBeforeMs) return;
-      this.timeouts++;
-      this.#quarantined++;
-      this.receiver.quarantine(delivery);
-      this.#release(delivery);
+      const nowMs = this.#owner.nowMs();
+      this.record.timedOut(nowMs);
+      this.health.failed(nowMs);
+      this.#withdraw(delivery);
       this.#owner.onFailed(this, delivery, reason);
     }
+  }
+
+  /**
+   * Takes back what a frozen member holds, for others to do; nobody's failure, and perhaps done twice. QoS 2 stays:
+   * once in flight it moves to nobody else.
+   * @returns how many messages that were
+   */
+  rescue(nowMs: number): number {
+    if (!isFrozen(this, nowMs)) return 0;
+    const held = [...this.#held].filter((delivery) => this.#qosOf(delivery) === 1);
+    // The newest first, so that the oldest is the next to be taken.
+    for (const delivery of held.reverse()) {
+      this.#withdraw(delivery);
+      this.#owner.onRescued(this, delivery);
+    }
+    this.rescued += held.length;
+    return held.length;
+  }
+
+  #qosOf(delivery: Delivery): number {
+    return delivery.qosFor(this.subscriptions.get(delivery.backlog) ?? 1);
+  }
+
+  #withdraw(delivery: Delivery): void {
+    this.#quarantined++;
+    this.receiver.quarantine(delivery);
+    this.#release(delivery);
   }
 
   /** Something of this key is in flight here besides the message itself. */
@@ -137,22 +351,38 @@ export class Member implements MemberView, Holder {
 
   /** Takes over what the member says of itself. */
   heard(heartbeat: MemberHeartbeat): void {
+    const nowMs = this.#owner.nowMs();
     this.draining = heartbeat.state === "draining";
     this.#credits.declare(heartbeat.creditLimit);
+    this.#declaredWeight = heartbeat.weight ?? 1;
+    this.reported.heard(heartbeat, this.#seen, nowMs);
+    if ((heartbeat.errors ?? 0) > 0) this.record.reportedErrors(nowMs);
+    this.#expectedAtMs = Number.NaN;
     if (!this.draining) this.#owner.onFreed(this);
   }
 
-  report(): MemberReport {
-    const ackLatencyMs =
-      this.#ackLatencyMs === undefined ? null : Math.round(this.#ackLatencyMs * 1000) / 1000;
-    const { clientId, inFlight, credit, settled } = this;
+  report(nowMs: number): Omit<MemberReport, "score"> {
+    const { clientId, inFlight, credit, weight, draining, guest, health, record } = this;
+    const { ackLatencyMs } = record;
     return {
       clientId,
-      health: this.draining ? "DEGRADED" : "HEALTHY",
+      health: this.state,
+      healthReason: this.operatorSays === undefined ? health.reason : "set by the operator",
+      healthForMs: Math.round(nowMs - health.changedAtMs),
       inFlight,
       credit,
-      settled,
-      ackLatencyMs,
+      weight,
+      draining,
+      guest,
+      settled: record.settled,
+      timeouts: record.timeouts,
+      rescued: this.rescued,
+      ackLatencyMs: ackLatencyMs === undefined ? null : rounded(ackLatencyMs),
+      serviceMs: nullable(this.expectedServiceMs(nowMs)),
+      extraWork: rounded(this.extraWork),
+      errorRate: rounded(this.errorRate),
+      takenInMinute: record.takenInMinute(nowMs),
+      acknowledgesEarly: this.reported.acknowledgesEarly,
     };
   }
 
@@ -161,3 +391,6 @@ export class Member implements MemberView, Holder {
     delivery.holder = undefined;
   }
 }
+
+const rounded = (value: number): number => Math.round(value * 1_000) / 1_000;
+const nullable = (value: number | undefined): number | null => (value === undefined ? null : rounded(value));

@@ -1,9 +1,13 @@
 import type { MemberReport, PoolReport } from "@equipoise/shared";
-import type { Strategy } from "../strategy/index.ts";
+import { type HealthChange, type HealthChecker, type HealthState, PoolHealth } from "../health/index.ts";
+import { type Choice, createStrategy, type Strategy } from "../strategy/index.ts";
 import type { Backlog } from "./backlog.ts";
+import { type Decision, Decisions } from "./decisions.ts";
 import type { Delivery } from "./delivery.ts";
 import { KeyOrder } from "./key-order.ts";
 import { Member, type MemberOwner, type Receiver } from "./member.ts";
+import type { Fallback } from "./policy.ts";
+import { type Candidates, Selection } from "./selection.ts";
 
 export type WhenFull = "backpressure" | "dropOldest" | "reject";
 
@@ -13,6 +17,11 @@ export interface PoolPolicy {
   /** Named by the configuration: it exists without members and may push back on publishers. */
   declared: boolean;
   strategy: Strategy;
+  health: HealthChecker;
+  /** By client id; they go before what members declare. */
+  weights: Readonly<Record<string, number>>;
+  /** By client id: what the operator has said, before whatever the checker finds. */
+  operatorHealth?: Readonly<Record<string, HealthState>>;
   ordering: "none" | "key";
   /** `topic`, or a top-level field of the JSON record. */
   key: string;
@@ -24,7 +33,12 @@ export interface PoolPolicy {
   whenFull: WhenFull;
   /** How long a declared pool keeps its backlog without members; for others see `undeclaredPools`. */
   retainWhenEmptyMs: number;
+  /** Whose members help out when this pool has had none for a while. */
+  fallback: Fallback | undefined;
 }
+
+/** What can be changed of a policy while the pool is in use. */
+export type Tuning = Partial<Pick<PoolPolicy, "strategy" | "health" | "weights" | "operatorHealth">>;
 
 /** How a pool reaches the rest of the broker. */
 export interface PoolSurroundings {
@@ -37,12 +51,21 @@ export interface PoolSurroundings {
   onFailed(pool: Pool, member: Member, delivery: Delivery): void;
   /** Too many attempts: keeps the message as a dead letter, then settles it, or gives it back when it cannot. */
   bury(pool: Pool, filter: string, delivery: Delivery): void;
+  onHealth(pool: Pool, member: Member, change: HealthChange): void;
+  onPanic(pool: Pool, panic: boolean): void;
+  onCheckerFailed(pool: Pool, reason: string): void;
+  /** Messages were taken back from a member that is frozen. */
+  onRescued(pool: Pool, member: Member, messages: number): void;
+  /** Uniform in [0, 1). */
+  random(): number;
   wallMs(): number;
   monotonicMs(): number;
 }
 
 /** How long a failed message waits for another member to have credit, before the same one may have it again. */
 const patienceMs = 1_000;
+/** Members that an explanation names. */
+const maxExplained = 16;
 
 /** One filter of a pool: its queue, who takes from it, and its order where keys matter. */
 interface Lane {
@@ -67,19 +90,75 @@ export class Pool implements MemberOwner {
   readonly #members = new Map<Receiver, Member>();
   /** Members that have left and still hold messages. */
   readonly #leaving = new Set<Member>();
+  readonly #health: PoolHealth;
+  readonly #selection: Selection;
+  readonly #decisions = new Decisions();
+  /** In force while the health checker fails. */
+  readonly #leastInFlight: Strategy;
+  /** Since when there is no member of its own, monotonic; `undefined` while there is one. */
+  #memberlessSinceMs: number | undefined;
   #redelivered = 0;
+  #rescued = 0;
 
   constructor(policy: PoolPolicy, surroundings: PoolSurroundings) {
-    this.policy = policy;
+    this.policy = { ...policy };
     this.#surroundings = surroundings;
+    this.#memberlessSinceMs = surroundings.monotonicMs();
+    this.#leastInFlight = createStrategy("least_connections", () => surroundings.random());
+    this.#health = new PoolHealth(policy.health, {
+      onChange: (patient, change) => surroundings.onHealth(this, patient as Member, change),
+      onPanic: (panic) => surroundings.onPanic(this, panic),
+      onCheckerFailed: (reason) => surroundings.onCheckerFailed(this, reason),
+    });
+    this.#selection = new Selection(this.#health);
   }
 
   get name(): string {
     return this.policy.name;
   }
 
+  /** Its own, without guests. */
   get memberCount(): number {
-    return this.#members.size;
+    let own = 0;
+    for (const { guest } of this.#members.values()) if (!guest) own++;
+    return own;
+  }
+
+  /** All that it has, guests among them. */
+  get members(): readonly Member[] {
+    return [...this.#members.values()];
+  }
+
+  get memberlessSinceMs(): number | undefined {
+    return this.#memberlessSinceMs;
+  }
+
+  /** Health is ignored, because too little of the pool is left otherwise. */
+  get panic(): boolean {
+    return this.#health.panic;
+  }
+
+  /** A sample of its choices, oldest first. */
+  get decisions(): Decision[] {
+    return this.#decisions.list();
+  }
+
+  /** Changes how it balances, for what is given from now on. */
+  tune({ strategy, health, weights, operatorHealth }: Tuning): void {
+    if (strategy !== undefined) this.policy.strategy = strategy;
+    if (health !== undefined) {
+      this.policy.health = health;
+      this.#health.checker = health;
+    }
+    if (weights !== undefined) {
+      this.policy.weights = weights;
+      for (const member of this.#members.values()) member.configuredWeight = weights[member.clientId];
+    }
+    if (operatorHealth !== undefined) {
+      this.policy.operatorHealth = operatorHealth;
+      for (const member of this.#members.values()) member.operatorSays = operatorHealth[member.clientId];
+    }
+    this.#surroundings.wake(this);
   }
 
   get filters(): Iterable<string> {
@@ -107,7 +186,7 @@ export class Pool implements MemberOwner {
     const lane: Lane = { filter, emptySinceMs, backlog, takers: [], order: undefined };
     const { ordering, key } = this.policy;
     if (ordering === "key") {
-      const choose = (delivery: Delivery) => this.#choose(lane, eligibleOf(lane), delivery);
+      const choose = (delivery: Delivery) => this.#chooseForKey(lane, delivery);
       lane.order = new KeyOrder({ backlog, key, choose });
     }
     this.#lanes.set(filter, lane);
@@ -118,19 +197,46 @@ export class Pool implements MemberOwner {
     return this.#lanes.has(filter);
   }
 
-  /** Subscribes a receiver to a filter of the pool. */
-  join(receiver: Receiver, filter: string, qos: number): Member {
+  /**
+   * Subscribes a receiver to a filter of the pool.
+   * @param guest lent by another pool, until this one has a member of its own
+   */
+  join(receiver: Receiver, filter: string, qos: number, guest = false): Member {
     const { backlog, takers } = this.#laneOf(filter);
-    let member = this.#members.get(receiver);
-    if (member === undefined) {
-      member = new Member(receiver, this);
-      this.#members.set(receiver, member);
+    const member = this.#members.get(receiver) ?? this.#enter(receiver, guest);
+    if (!guest) {
+      member.guest = false;
+      this.#memberlessSinceMs = undefined;
     }
     const joined = member.subscriptions.has(backlog);
     member.subscriptions.set(backlog, qos);
     if (!joined) takers.push(member);
     this.#surroundings.wake(this);
     return member;
+  }
+
+  #enter(receiver: Receiver, guest: boolean): Member {
+    const member = new Member({
+      receiver,
+      owner: this,
+      random: () => this.#surroundings.random(),
+      guest,
+      slowStartTo: this.#usualCredit(),
+      weight: this.policy.weights[receiver.clientId],
+    });
+    member.operatorSays = this.policy.operatorHealth?.[receiver.clientId];
+    this.#members.set(receiver, member);
+    return member;
+  }
+
+  /** Credit of the members that can carry the load while another one begins; `undefined` when there are none. */
+  #usualCredit(): number | undefined {
+    const credits = this.members
+      .filter(({ established, resting }) => established && !resting)
+      .filter(({ record }) => record.settled > 0)
+      .map(({ credit }) => credit)
+      .sort((a, b) => a - b);
+    return credits[credits.length >> 1];
   }
 
   /** Ends one subscription; what the member has in flight stays with it until it answers or its connection ends. */
@@ -144,12 +250,16 @@ export class Pool implements MemberOwner {
     if (member.subscriptions.size > 0) return;
     this.#members.delete(receiver);
     if (member.inFlight > 0) this.#leaving.add(member);
+    if (!member.guest && this.memberCount === 0) this.#memberlessSinceMs = this.#surroundings.monotonicMs();
   }
 
   /** Filters that nobody has taken from since before a time. */
   abandoned(beforeMs: (filter: string) => number): string[] {
     return [...this.#lanes.values()]
-      .filter(({ takers, emptySinceMs, filter }) => takers.length === 0 && emptySinceMs <= beforeMs(filter))
+      .filter(
+        ({ takers, emptySinceMs, filter }) =>
+          takers.every(({ guest }) => guest) && emptySinceMs <= beforeMs(filter),
+      )
       .map(({ filter }) => filter);
   }
 
@@ -175,6 +285,17 @@ export class Pool implements MemberOwner {
   /** The member of a receiver. */
   member(receiver: Receiver): Member | undefined {
     return this.#members.get(receiver);
+  }
+
+  nowMs(): number {
+    return this.#surroundings.monotonicMs();
+  }
+
+  onRescued(member: Member, delivery: Delivery): void {
+    delivery.avoid = member;
+    delivery.failedAtMs = this.#surroundings.monotonicMs();
+    this.#rescued++;
+    this.onReturned(delivery);
   }
 
   onFreed(): void {
@@ -226,15 +347,28 @@ export class Pool implements MemberOwner {
     this.#surroundings.wake(this);
   }
 
-  /** Takes from members what they have held for too long, and looks after what waits for another member. */
+  /**
+   * Looks after everybody, several times a second: health, what frozen members hold, what others have held for too
+   * long, and what waits for another member.
+   */
   expire(nowMs: number): void {
     const { ackTimeoutMs, ordering } = this.policy;
+    this.#health.check(this.members, ackTimeoutMs, nowMs);
+    // In an ordered pool the order of the key would be lost.
+    if (ordering === "none") this.#rescue(nowMs);
     this.onFreed();
     for (const member of [...this.#members.values(), ...this.#leaving]) {
       if (member.inFlight === 0) this.#leaving.delete(member);
       const before = member.timeouts;
       member.expire(nowMs - ackTimeoutMs, `no answer within ${ackTimeoutMs} ms`);
       if (ordering === "key" && member.timeouts > before) member.receiver.disconnect("ackTimeout");
+    }
+  }
+
+  #rescue(nowMs: number): void {
+    for (const member of this.#members.values()) {
+      const messages = member.rescue(nowMs);
+      if (messages > 0) this.#surroundings.onRescued(this, member, messages);
     }
   }
 
@@ -248,39 +382,83 @@ export class Pool implements MemberOwner {
   }
 
   #drainLane(lane: Lane): void {
-    let eligible = eligibleOf(lane);
+    const nowMs = this.#surroundings.monotonicMs();
     const later: Delivery[] = [];
-    while (eligible.length > 0) {
+    let candidates = this.#selection.of(lane.takers);
+    while (candidates.eligible.length > 0) {
       const delivery = lane.backlog.take();
       if (delivery === undefined) break;
-      const member = this.#choose(lane, eligible, delivery);
-      if (member === "later" || member === "nobody") {
+      const member = this.#choose(lane, candidates, delivery, nowMs);
+      if (typeof member === "string") {
         later.push(delivery);
+        if (member === "wait") break;
         continue;
       }
       member.take(delivery);
-      if (!member.eligible) eligible = eligible.filter((other) => other !== member);
+      if (!member.eligible || candidates.probe) candidates = this.#selection.of(lane.takers);
     }
     for (const delivery of later.reverse()) lane.backlog.putAside(delivery);
   }
 
+  #chooseForKey(lane: Lane, delivery: Delivery): Member | "later" | "nobody" {
+    const candidates = this.#selection.of(lane.takers);
+    if (candidates.eligible.length === 0) return "nobody";
+    const member = this.#choose(lane, candidates, delivery, this.#surroundings.monotonicMs());
+    return member === "wait" ? "nobody" : member;
+  }
+
   /**
    * Who gets a message now. One that has failed it does not get it again while there are others: for a while the
-   * message waits for one of them.
+   * message waits for one of them (`later`). `wait` is for a member that is worth waiting for.
    */
-  #choose(lane: Lane, eligible: readonly Member[], delivery: Delivery): Member | "later" | "nobody" {
-    if (eligible.length === 0) return "nobody";
-    const pick = this.policy.strategy.pick(this.#others(lane, eligible, delivery));
-    if (pick.kind === "wait") return "later";
+  #choose(lane: Lane, candidates: Candidates, delivery: Delivery, nowMs: number): Member | "later" | "wait" {
+    const eligible = this.#others(lane, candidates.eligible, delivery);
+    if (eligible.length === 0) return "later";
+    const { members } = candidates;
+    const waiting = lane.backlog.waiting + 1 + (lane.order?.parked ?? 0);
+    const choice = { eligible, members, waiting, nowMs, key: delivery.key?.name };
+    const strategy = this.#health.checkerFailed ? this.#leastInFlight : this.policy.strategy;
+    const pick = strategy.pick(choice);
+    if (this.#decisions.due(nowMs)) {
+      const picked = pick.kind === "picked" ? pick.member : undefined;
+      this.#decisions.keep(this.#explain(strategy, choice, picked, delivery, lane), nowMs);
+    }
+    if (pick.kind === "wait") return "wait";
     if (delivery.repeated) this.#redelivered++;
     return pick.member;
+  }
+
+  #explain(
+    strategy: Strategy,
+    choice: Choice<Member>,
+    picked: Member | undefined,
+    { topic }: Delivery,
+    { takers }: Lane,
+  ): Decision {
+    const { members, waiting } = choice;
+    const weighed = members.slice(0, maxExplained).map((member) => {
+      const score = strategy.scoreOf?.(member, choice);
+      const { clientId, inFlight, credit } = member;
+      return {
+        clientId,
+        score: score === undefined ? null : Math.round(score * 1_000) / 1_000,
+        inFlight,
+        credit,
+      };
+    });
+    const leftOut = takers
+      .filter((member) => !members.includes(member))
+      .slice(0, maxExplained)
+      .map((member) => ({ clientId: member.clientId, reason: whyLeftOut(member, choice.nowMs) }));
+    const timeMs = this.#surroundings.wallMs();
+    return { timeMs, topic, waiting, picked: picked?.clientId ?? null, weighed, leftOut };
   }
 
   #others(lane: Lane, eligible: readonly Member[], { avoid, failedAtMs }: Delivery): readonly Member[] {
     if (avoid === undefined) return eligible;
     const others = eligible.filter((member) => member !== avoid);
     if (others.length > 0) return others;
-    const someoneElse = lane.takers.some((member) => member !== avoid && !member.draining);
+    const someoneElse = lane.takers.some((member) => member !== avoid && !member.resting);
     const waits = someoneElse && this.#surroundings.monotonicMs() - failedAtMs < patienceMs;
     return waits ? [] : eligible;
   }
@@ -290,22 +468,32 @@ export class Pool implements MemberOwner {
   }
 
   report(): PoolReport & { memberReports: MemberReport[] } {
-    const members = [...this.#members.values()];
+    const members = this.members;
+    const nowMs = this.#surroundings.monotonicMs();
     const backlogs = [...this.#byBacklog.keys()];
     const sum = <T>(items: readonly T[], of: (item: T) => number) =>
       items.reduce((total, item) => total + of(item), 0);
     return {
       name: this.name,
-      members: members.length,
+      members: this.memberCount,
       backlog: this.waiting,
       backlogBytes: sum(backlogs, ({ byteLength }) => byteLength),
       inFlight: sum(members, ({ inFlight }) => inFlight),
       freeCredit: sum(members, ({ freeCredit }) => freeCredit),
       settled: sum(backlogs, ({ settled }) => settled),
       redelivered: this.#redelivered,
+      rescued: this.#rescued,
+      panic: this.panic,
       dropped: sum(backlogs, ({ dropped }) => dropped),
-      memberReports: members.map((member) => member.report()),
+      memberReports: members.map((member) => this.#reportOf(member, nowMs)),
     };
+  }
+
+  #reportOf(member: Member, nowMs: number): MemberReport {
+    const report = member.report(nowMs);
+    const choice = { eligible: this.members, members: this.members, waiting: 1, nowMs, key: undefined };
+    const score = this.policy.strategy.scoreOf?.(member, choice);
+    return { ...report, score: score === undefined ? null : Math.round(score * 1_000) / 1_000 };
   }
 
   #laneOf(filter: string): Lane {
@@ -314,6 +502,9 @@ export class Pool implements MemberOwner {
   }
 }
 
-function eligibleOf({ takers }: Lane): Member[] {
-  return takers.filter((member) => member.eligible);
+function whyLeftOut({ draining, operatorSays, health }: Member, nowMs: number): string {
+  if (draining) return "draining";
+  if (operatorSays !== undefined) return `${operatorSays}: set by the operator`;
+  const seconds = `${Math.round((nowMs - health.changedAtMs) / 1_000)} s`;
+  return `${health.state} for ${seconds}: ${health.reason}`;
 }

@@ -3,31 +3,16 @@ import type { BrokerHeartbeat, Clock } from "@equipoise/shared";
 import type { Events } from "../events.ts";
 import type { Journal, RecoveredQueue } from "../journal/journal.ts";
 import { type Router, Target } from "../router/router.ts";
-import { createStrategy, type StrategyName } from "../strategy/index.ts";
 import type { Turn } from "../turn.ts";
 import { Backlog } from "./backlog.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Receiver } from "./member.ts";
-import { Pool, type PoolPolicy, type PoolSurroundings } from "./pool.ts";
-
-/** What the configuration says of a pool. */
-export interface DeclaredPool extends Omit<PoolPolicy, "strategy" | "declared"> {
-  filters: string[];
-  strategy: StrategyName;
-}
-
-/** What holds for pools that nobody declared. They never push back on a publisher. */
-export interface UndeclaredPools {
-  allow: boolean;
-  maxBacklogBytes: number;
-  removeAfterMs: number;
-  strategy: StrategyName;
-  ackTimeoutMs: number;
-  maxDeliveries: number;
-}
+import { type DeclaredPool, type Rule, resolvePolicy, type UndeclaredPools } from "./policy.ts";
+import { Pool, type PoolSurroundings, type Tuning } from "./pool.ts";
 
 export interface PoolsOptions {
   declared: readonly DeclaredPool[];
+  rules: readonly Rule[];
   undeclared: UndeclaredPools;
   maxHotBytes: number;
   maxPools: number;
@@ -71,8 +56,18 @@ export class Pools {
           pool.onFreed();
         });
       },
+      onHealth: (pool, { clientId }, change) =>
+        events.emit({ event: "member.health", pool: pool.name, clientId, ...change }),
+      onPanic: (pool, panic) => events.emit({ event: "pool.panic", pool: pool.name, panic }),
+      onCheckerFailed: (pool, reason) => {
+        const checker = pool.policy.health.name;
+        events.emit({ event: "health.failed", pool: pool.name, checker, reason });
+      },
+      onRescued: (pool, { clientId }, messages) =>
+        events.emit({ event: "pool.rescued", pool: pool.name, clientId, messages }),
+      random: options.random,
       wallMs: () => options.clock.wallMs(),
-      monotonicMs: () => options.clock.monotonicMs(),
+      monotonicMs: () => turn.nowMs,
     };
     turn.addStep(() => this.#drain());
   }
@@ -80,13 +75,13 @@ export class Pools {
   /** Brings back what the journal has kept, then makes sure of everything declared. */
   start(recovered: readonly RecoveredQueue[]): void {
     for (const { id, pool: name, filter, slices } of this.#options.dead.recover(recovered)) {
-      const pool = this.#pools.get(name) ?? this.#create(name);
+      const pool = this.#pools.get(name) ?? this.#create(name, filter);
       const backlog = this.#openBacklog(pool, filter, id);
       pool.adopt(filter, backlog);
       for (const slice of slices) backlog.push(slice);
     }
     for (const { name, filters } of this.#options.declared) {
-      const pool = this.#pools.get(name) ?? this.#create(name);
+      const pool = this.#pools.get(name) ?? this.#create(name, undefined);
       for (const filter of filters) {
         if (!pool.hasFilter(filter)) pool.adopt(filter, this.#surroundings.openBacklog(pool, filter));
       }
@@ -111,9 +106,10 @@ export class Pools {
     const { events } = this.#options;
     let pool = this.#pools.get(name);
     if (pool === undefined) {
-      pool = this.#create(name);
+      pool = this.#create(name, filter);
       events.emit({ event: "pool.created", pool: name, declared: false, backlog: 0 });
     }
+    this.#sendHome(pool);
     pool.join(receiver, filter, qos);
     const { clientId } = receiver;
     events.emit({ event: "pool.joined", pool: name, filter, clientId, members: pool.memberCount });
@@ -123,6 +119,7 @@ export class Pools {
     const pool = this.#pools.get(name);
     if (pool === undefined) return;
     pool.leave(receiver, filter);
+    if (pool.member(receiver) === undefined) this.#takeBack(receiver, pool);
     const { clientId } = receiver;
     this.#options.events.emit({ event: "pool.left", pool: name, clientId, members: pool.memberCount });
   }
@@ -188,8 +185,62 @@ export class Pools {
   }
 
   /** Takes back what members have held for longer than their pool allows. */
-  expire(nowMs: number): void {
-    for (const pool of this.#pools.values()) pool.expire(nowMs);
+  expire(): void {
+    const { turn } = this.#options;
+    turn.begin();
+    for (const pool of this.#pools.values()) {
+      this.#lend(pool, turn.nowMs);
+      pool.expire(turn.nowMs);
+    }
+  }
+
+  /** Changes how a pool balances until the broker starts again; returns whether there is such a pool. */
+  tune(name: string, tuning: Tuning): boolean {
+    const pool = this.#pools.get(name);
+    if (pool === undefined) return false;
+    pool.tune(tuning);
+    const { strategy, health } = pool.policy;
+    const names = { strategy: strategy.name, health: health.name };
+    this.#options.events.emit({ event: "pool.tuned", pool: name, ...names });
+    return true;
+  }
+
+  /** Gives a pool that has had no member for long enough those of its fallback, as guests. */
+  #lend(pool: Pool, nowMs: number): void {
+    const { fallback } = pool.policy;
+    const since = pool.memberlessSinceMs;
+    if (fallback === undefined || since === undefined || nowMs - since < fallback.afterMs) return;
+    const lender = fallback.pool === pool.name ? undefined : this.#pools.get(fallback.pool);
+    if (lender === undefined) return;
+    let lent = 0;
+    for (const member of lender.members) {
+      if (member.guest || pool.member(member.receiver) !== undefined) continue;
+      const qos = Math.max(...member.subscriptions.values());
+      for (const filter of pool.filters) pool.join(member.receiver, filter, qos, true);
+      lent++;
+    }
+    if (lent === 0) return;
+    this.#options.events.emit({ event: "pool.lent", pool: pool.name, fallback: lender.name, members: lent });
+  }
+
+  /** Its guests leave: it has a member of its own again. What they hold they finish. */
+  #sendHome(pool: Pool): void {
+    const guests = pool.members.filter(({ guest }) => guest);
+    for (const { receiver } of guests) this.#leaveAll(pool, receiver);
+    const fallback = pool.policy.fallback?.pool ?? "";
+    if (guests.length > 0) this.#options.events.emit({ event: "pool.returned", pool: pool.name, fallback });
+  }
+
+  /** Who has left a pool is no guest of others for its sake. */
+  #takeBack(receiver: Receiver, lender: Pool): void {
+    for (const pool of this.#pools.values()) {
+      if (pool.policy.fallback?.pool !== lender.name) continue;
+      if (pool.member(receiver)?.guest === true) this.#leaveAll(pool, receiver);
+    }
+  }
+
+  #leaveAll(pool: Pool, receiver: Receiver): void {
+    for (const filter of [...pool.filters]) pool.leave(receiver, filter);
   }
 
   /**
@@ -208,23 +259,8 @@ export class Pools {
     return undefined;
   }
 
-  #create(name: string): Pool {
-    const { declared, undeclared, random } = this.#options;
-    const found = declared.find((pool) => pool.name === name);
-    const { ackTimeoutMs, maxDeliveries, maxBacklogBytes } = undeclared;
-    const bounds = { ackTimeoutMs, maxDeliveries, maxBacklogBytes };
-    const policy: PoolPolicy = {
-      ...(found ?? {
-        name,
-        ordering: "none",
-        key: "topic",
-        whenFull: "dropOldest",
-        retainWhenEmptyMs: 0,
-        ...bounds,
-      }),
-      declared: found !== undefined,
-      strategy: createStrategy(found?.strategy ?? undeclared.strategy, random),
-    };
+  #create(name: string, filter: string | undefined): Pool {
+    const policy = resolvePolicy(name, filter, this.#options, this.#options.random);
     const pool = new Pool(policy, this.#surroundings);
     this.#pools.set(name, pool);
     return pool;

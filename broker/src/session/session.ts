@@ -12,6 +12,10 @@ import { Outbox } from "./outbox.ts";
 
 /** The connection of a session. */
 export interface Line {
+  /** When the client's last packet came, monotonic. */
+  readonly heardAtMs: number;
+  /** Silence after which it is closed; 0 without keepalive. */
+  readonly silenceLimitMs: number;
   /** It takes output without gathering too much. */
   readonly writable: boolean;
   message(chunk: Chunk, index: number, flags: SendFlags): void;
@@ -71,6 +75,14 @@ export class Session implements Receiver, Holder {
   /** As a member of pools: it can be sent something now. */
   get ready(): boolean {
     return this.#line?.writable === true && !this.#full;
+  }
+
+  get lastHeardAtMs(): number {
+    return this.#line?.heardAtMs ?? Number.NEGATIVE_INFINITY;
+  }
+
+  get silenceLimitMs(): number {
+    return this.#line?.silenceLimitMs ?? 0;
   }
 
   /** The window is used up: whoever frees a place of it must wake all that wait for one, not only its own pool. */

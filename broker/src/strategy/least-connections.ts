@@ -1,4 +1,4 @@
-import { type MemberView, type Pick, type Strategy, wait } from "./strategy.ts";
+import { type Choice, type MemberView, type Pick, type Strategy, wait } from "./strategy.ts";
 
 /** The member with the fewest messages in flight; among equals one at random, so that none is favoured. */
 export class LeastConnections implements Strategy {
@@ -10,7 +10,7 @@ export class LeastConnections implements Strategy {
     this.#random = random;
   }
 
-  pick<M extends MemberView>(eligible: readonly M[]): Pick<M> {
+  pick<M extends MemberView>({ eligible }: Choice<M>): Pick<M> {
     let chosen: M | undefined;
     let ties = 0;
     for (const member of eligible) {
@@ -22,5 +22,9 @@ export class LeastConnections implements Strategy {
       }
     }
     return chosen === undefined ? wait : { kind: "picked", member: chosen };
+  }
+
+  scoreOf({ inFlight }: MemberView): number {
+    return inFlight;
   }
 }

@@ -1,4 +1,4 @@
-import { type MemberView, type Pick, type Strategy, wait } from "./strategy.ts";
+import { type Choice, type MemberView, type Pick, type Strategy, wait } from "./strategy.ts";
 
 /** One after the other. A member that is skipped for want of credit does not save up turns. */
 export class RoundRobin implements Strategy {
@@ -7,7 +7,7 @@ export class RoundRobin implements Strategy {
   readonly #lastTurn = new WeakMap<MemberView, number>();
   #turn = 0;
 
-  pick<M extends MemberView>(eligible: readonly M[]): Pick<M> {
+  pick<M extends MemberView>({ eligible }: Choice<M>): Pick<M> {
     let chosen: M | undefined;
     let oldest = Number.POSITIVE_INFINITY;
     for (const member of eligible) {

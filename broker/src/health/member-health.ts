@@ -1,0 +1,136 @@
+/**
+ * The state of one member, made from many verdicts: a single one changes nothing unless it is proof, and no state is
+ * left before it has lasted for a while.
+ *
+ * HEALTHY ⇄ DEGRADED → UNHEALTHY → half-open → DEGRADED → HEALTHY. An unhealthy member is ejected for a time that
+ * doubles with each ejection, then half-open: it gets one message at a time, and the answer decides.
+ */
+import type { HealthState, Verdict } from "./health.ts";
+
+/** Checks in a row that must agree before a member is degraded, or ejected by statistics. */
+const agreeing = 2;
+/** How long a member must have been found well before it is healthier. */
+const dwellMs = 2_000;
+const firstEjectionMs = 1_000;
+const longestEjectionMs = 60_000;
+/** A member that has been healthy for so long has its ejections forgotten, one after the other. */
+const forgivenAfterMs = 60_000;
+
+export interface HealthChange {
+  from: HealthState;
+  to: HealthState;
+  reason: string;
+}
+
+export class MemberHealth {
+  readonly #random: () => number;
+  #state: HealthState = "HEALTHY";
+  #reason = "";
+  #changedAtMs: number;
+  #worse = 0;
+  /** When something was last found against it. */
+  #unwellAtMs: number;
+  #ejections = 0;
+  #forgivenAtMs = 0;
+  #ejectedUntilMs = 0;
+  #halfOpen = false;
+  #probeSucceeded = false;
+
+  /** @param random uniform in [0, 1) */
+  constructor(random: () => number, nowMs: number) {
+    this.#random = random;
+    this.#changedAtMs = nowMs;
+    this.#unwellAtMs = nowMs;
+  }
+
+  get state(): HealthState {
+    return this.#state;
+  }
+
+  /** Of the last change, for people. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  /** Monotonic. */
+  get changedAtMs(): number {
+    return this.#changedAtMs;
+  }
+
+  /** Ejected, and due to be tried with one message. */
+  get halfOpen(): boolean {
+    return this.#halfOpen;
+  }
+
+  /** A message was answered well; in the half-open state that decides. */
+  succeeded(): void {
+    if (this.#halfOpen) this.#probeSucceeded = true;
+  }
+
+  /** A message failed. */
+  failed(nowMs: number): void {
+    if (!this.#halfOpen) return;
+    this.#eject(nowMs);
+  }
+
+  /**
+   * Takes the verdict of one check.
+   * @param mayEject whether the pool can do without one more member, when the verdict is statistical
+   */
+  judge(verdict: Verdict, nowMs: number, mayEject: boolean): HealthChange | undefined {
+    if (verdict.state !== "HEALTHY") this.#unwellAtMs = nowMs;
+    if (this.#state === "UNHEALTHY") return this.#judgeEjected(verdict, nowMs);
+    const state = verdict.state === "UNHEALTHY" && !mayEject ? "DEGRADED" : verdict.state;
+    if (rank(state) > rank(this.#state)) return this.#judgeWorse(state, verdict, nowMs);
+    this.#worse = 0;
+    this.#forgive(nowMs);
+    if (this.#state === "DEGRADED" && state === "HEALTHY" && nowMs - this.#unwellAtMs >= dwellMs)
+      return this.#change("HEALTHY", `well for ${Math.round(dwellMs / 1_000)} s`, nowMs);
+    return undefined;
+  }
+
+  #judgeWorse(state: HealthState, verdict: Verdict, nowMs: number): HealthChange | undefined {
+    const proof = state === "UNHEALTHY" && verdict.statistical !== true;
+    if (++this.#worse < agreeing && !proof) return undefined;
+    this.#worse = 0;
+    if (state === "UNHEALTHY") this.#eject(nowMs);
+    return this.#change(state, verdict.reason, nowMs);
+  }
+
+  #judgeEjected(verdict: Verdict, nowMs: number): HealthChange | undefined {
+    if (this.#probeSucceeded) {
+      this.#halfOpen = false;
+      this.#probeSucceeded = false;
+      this.#unwellAtMs = nowMs;
+      return this.#change("DEGRADED", "it answered a probe", nowMs);
+    }
+    if (this.#halfOpen && verdict.state === "UNHEALTHY" && verdict.statistical !== true) this.#eject(nowMs);
+    else if (!this.#halfOpen && nowMs >= this.#ejectedUntilMs) this.#halfOpen = true;
+    return undefined;
+  }
+
+  #eject(nowMs: number): void {
+    const mostMs = Math.min(longestEjectionMs, firstEjectionMs * 2 ** this.#ejections);
+    this.#ejections = Math.min(this.#ejections + 1, 16);
+    this.#halfOpen = false;
+    this.#probeSucceeded = false;
+    this.#ejectedUntilMs = nowMs + mostMs * (0.75 + 0.5 * this.#random());
+  }
+
+  #forgive(nowMs: number): void {
+    if (this.#state !== "HEALTHY" || this.#ejections === 0) return;
+    if (nowMs - Math.max(this.#changedAtMs, this.#forgivenAtMs) < forgivenAfterMs) return;
+    this.#ejections--;
+    this.#forgivenAtMs = nowMs;
+  }
+
+  #change(to: HealthState, reason: string, nowMs: number): HealthChange {
+    const from = this.#state;
+    this.#state = to;
+    this.#reason = reason;
+    this.#changedAtMs = nowMs;
+    return { from, to, reason };
+  }
+}
+
+const rank = (state: HealthState): number => (state === "HEALTHY" ? 0 : state === "DEGRADED" ? 1 : 2);

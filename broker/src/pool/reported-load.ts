@@ -1,0 +1,144 @@
+/**
+ * What a member says about its load. It corrects the pool's own view and never replaces it: a report can only make a
+ * member look busier, for half a second, and only as long as it agrees with what is seen of the member.
+ *
+ * Most members acknowledge when they have finished. One that acknowledges on receipt shows in its answers nothing of
+ * the work that it has: it is recognised by reports of a queue that its quick answers cannot explain, and from then on
+ * its work is counted on from report to report: what it had, plus what it was given, less what it finishes in its own
+ * service time. A member whose queue does not shrink although hardly anything is given to it is not believed, each
+ * time for longer.
+ */
+import type { MemberHeartbeat } from "@equipoise/shared";
+
+/** Age in milliseconds after which load is not believed. */
+const freshForMs = 500;
+/** Reports closer to each other say little about the time between them. */
+const shortestIntervalMs = 50;
+const longestIntervalMs = 2_000;
+/** A queue this long beyond what is in flight is not noise. */
+const noticeableWork = 4;
+/** A latency below this share of what the queue would take shows that the answer does not wait for the work. */
+const earlyShare = 0.25;
+/** Reports that must agree before a member is taken for one that acknowledges early. */
+const agreeing = 3;
+/** What was finished may differ from what the service time says by this factor. */
+const plausible = 4;
+const firstDistrustMs = 10_000;
+const longestDistrustMs = 600_000;
+/** A service time is remembered for so long when no newer one is reported. */
+const learnedForMs = 30_000;
+
+interface Report {
+  atMs: number;
+  queueDepth: number;
+  serviceTimeMs: number | undefined;
+  eventLoopLagMs: number | undefined;
+  /** Messages given to the member until then, and unanswered then. */
+  taken: number;
+  inFlight: number;
+}
+
+/** What the pool itself knows of the member when a report comes. */
+export interface SeenLoad {
+  inFlight: number;
+  taken: number;
+  ackLatencyMs: number | undefined;
+}
+
+export class ReportedLoad {
+  beats = 0;
+  lastBeatAtMs = Number.NEGATIVE_INFINITY;
+  #last: Report | undefined;
+  #suspicion = 0;
+  #early = false;
+  #contradictions = 0;
+  #distrustedUntilMs = Number.NEGATIVE_INFINITY;
+  #distrustMs = firstDistrustMs;
+
+  /** It acknowledges before it works. */
+  get acknowledgesEarly(): boolean {
+    return this.#early;
+  }
+
+  heard(heartbeat: MemberHeartbeat, seen: SeenLoad, nowMs: number): void {
+    this.beats++;
+    this.lastBeatAtMs = nowMs;
+    const before = this.#last;
+    const { queueDepth, serviceTimeMs, eventLoopLagMs } = heartbeat;
+    if (queueDepth === undefined) {
+      this.#last = undefined;
+      return;
+    }
+    const { inFlight, taken } = seen;
+    const report: Report = { atMs: nowMs, queueDepth, serviceTimeMs, eventLoopLagMs, taken, inFlight };
+    this.#last = report;
+    if (before !== undefined) this.#compare(before, report);
+    this.#recognise(report, seen.ackLatencyMs);
+  }
+
+  /** Milliseconds by which its event loop was late, when that is known and new. */
+  eventLoopLagMs(nowMs: number): number | undefined {
+    const last = this.#last;
+    return last !== undefined && nowMs - last.atMs <= freshForMs ? last.eventLoopLagMs : undefined;
+  }
+
+  /** Messages that it has to work on beside those in flight. */
+  extraWork(seen: SeenLoad, serviceMs: number | undefined, nowMs: number): number {
+    const last = this.#last;
+    if (last === undefined || nowMs < this.#distrustedUntilMs) return 0;
+    if (this.#early) return this.#earlyWork(last, seen, nowMs);
+    const beyond = last.queueDepth - last.inFlight;
+    if (beyond < noticeableWork || nowMs - last.atMs > freshForMs) return 0;
+    // Work from elsewhere that is really there delays the answers, too.
+    const delayed = (seen.ackLatencyMs ?? 0) >= 0.5 * beyond * (serviceMs ?? Number.POSITIVE_INFINITY);
+    return delayed ? beyond : 0;
+  }
+
+  /** Its own service time, where its answers say nothing about it. */
+  serviceMs(nowMs: number): number | undefined {
+    const last = this.#last;
+    if (!this.#early || last === undefined || nowMs - last.atMs > learnedForMs) return undefined;
+    return nowMs < this.#distrustedUntilMs ? undefined : last.serviceTimeMs;
+  }
+
+  #earlyWork({ atMs, queueDepth, serviceTimeMs, taken }: Report, seen: SeenLoad, nowMs: number): number {
+    const passedMs = nowMs - atMs;
+    if (passedMs > learnedForMs || serviceTimeMs === undefined) return 0;
+    const finished = passedMs / Math.max(serviceTimeMs, 0.001);
+    return Math.max(0, queueDepth + seen.taken - taken - finished - seen.inFlight);
+  }
+
+  /** Looks whether two reports and what was given in between fit together. */
+  #compare(before: Report, now: Report): void {
+    const passedMs = now.atMs - before.atMs;
+    const { serviceTimeMs } = now;
+    if (passedMs < shortestIntervalMs || passedMs > longestIntervalMs) return;
+    if (serviceTimeMs === undefined || before.queueDepth - before.inFlight < noticeableWork) return;
+    const had = before.queueDepth + now.taken - before.taken;
+    const finished = had - now.queueDepth;
+    const couldFinish = Math.min(had, passedMs / Math.max(serviceTimeMs, 0.001));
+    const fits = finished * plausible >= couldFinish - 1 && finished <= couldFinish * plausible + 1;
+    if (fits) this.#contradictions = 0;
+    else if (++this.#contradictions >= 2) this.#distrust(now.atMs);
+  }
+
+  #distrust(nowMs: number): void {
+    this.#contradictions = 0;
+    this.#suspicion = 0;
+    this.#early = false;
+    this.#distrustedUntilMs = nowMs + this.#distrustMs;
+    this.#distrustMs = Math.min(longestDistrustMs, this.#distrustMs * 2);
+  }
+
+  #recognise({ queueDepth, inFlight, serviceTimeMs, atMs }: Report, ackLatencyMs: number | undefined): void {
+    if (ackLatencyMs === undefined || serviceTimeMs === undefined || atMs < this.#distrustedUntilMs) return;
+    const beyond = queueDepth - inFlight;
+    const early = beyond >= noticeableWork && ackLatencyMs < earlyShare * beyond * serviceTimeMs;
+    // An idle member shows nothing either way.
+    if (early) this.#suspicion++;
+    else if (beyond > 0 || inFlight > 0) this.#suspicion = Math.max(0, this.#suspicion - 1);
+    if (this.#suspicion >= agreeing) this.#early = true;
+    this.#suspicion = Math.min(this.#suspicion, 4 * agreeing);
+    if (this.#suspicion === 0) this.#early = false;
+  }
+}

@@ -1,0 +1,137 @@
+import { type Choice, type MemberView, type Pick, type Strategy, wait } from "./strategy.ts";
+
+/** Up to so many members are all weighed; of more, `sampled` at random. */
+const scanned = 32;
+const sampled = 3;
+/** A member that nobody has given anything for so long is tried, whatever is expected of it. */
+const probeAfterMs = 2_000;
+const maxProbeShare = 0.003;
+/** How long the median of the known members is believed. */
+const medianForMs = 100;
+/** Of a member that nothing is known of, when nothing is known of any. */
+const unknownServiceMs = 1;
+/** A member that fails everything is weighed as if each message took it so many times as long. */
+const maxErrorFactor = 400;
+
+/**
+ * The member that is expected to finish the message first: (messages in flight + work that it reports beyond them + 1)
+ * × its service time. Failures lengthen it; a member that nothing is known of counts as the median of the others.
+ *
+ * When another one, out of credit now, would finish the message earlier even after waiting for it, the message waits.
+ * Giving it to a slow member would make way for those that wait behind it, so it does go there when the time that
+ * they would gain together is more than what it would lose itself.
+ *
+ * @see Lin and Kumar, "Optimal control of a queueing system with two heterogeneous servers", 1984 (when to use the
+ * slow one)
+ */
+export class PerformanceBased implements Strategy {
+  readonly name = "performance_based";
+  readonly #random: () => number;
+  #picks = 0;
+  #probes = 0;
+  #medianMs = unknownServiceMs;
+  #medianAtMs = Number.NEGATIVE_INFINITY;
+
+  /** @param random uniform in [0, 1) */
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  pick<M extends MemberView>(choice: Choice<M>): Pick<M> {
+    const { eligible } = choice;
+    const chosen =
+      eligible.length > scanned ? this.#bestOfSome(choice) : (this.#probe(choice) ?? this.#best(choice));
+    if (chosen === undefined) return wait;
+    this.#picks++;
+    return { kind: "picked", member: chosen };
+  }
+
+  scoreOf(member: MemberView, choice: Choice<MemberView>): number {
+    const serviceMs = member.expectedServiceMs(choice.nowMs) ?? this.#median(choice);
+    return scoreOf(member, serviceMs);
+  }
+
+  #best<M extends MemberView>(choice: Choice<M>): M | undefined {
+    const { eligible, members } = choice;
+    let chosen: M | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    let ties = 0;
+    for (const member of eligible) {
+      const score = this.scoreOf(member, choice);
+      if (score < least) {
+        least = score;
+        chosen = member;
+        ties = 1;
+      } else if (score === least && this.#random() * ++ties < 1) {
+        chosen = member;
+      }
+    }
+    if (chosen === undefined || eligible.length === members.length) return chosen;
+    return this.#betterToWait(choice, least) ? undefined : chosen;
+  }
+
+  /** Whether somebody without credit is worth waiting for. */
+  #betterToWait(choice: Choice<MemberView>, least: number): boolean {
+    const { members, eligible, waiting } = choice;
+    let earliest = Number.POSITIVE_INFINITY;
+    let perMs = 0;
+    for (const member of members) {
+      if (member.inFlight < member.credit || eligible.includes(member)) continue;
+      const score = this.scoreOf(member, choice);
+      if (score >= least) continue;
+      earliest = Math.min(earliest, score);
+      perMs += (member.inFlight + 1) / score;
+    }
+    return perMs > 0 && least > earliest + (waiting - 1) / perMs;
+  }
+
+  #bestOfSome<M extends MemberView>(choice: Choice<M>): M | undefined {
+    const { eligible } = choice;
+    let chosen: M | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    for (let draw = 0; draw < sampled; draw++) {
+      const member = eligible[Math.floor(this.#random() * eligible.length)] as M;
+      const score = this.scoreOf(member, choice);
+      if (score >= least) continue;
+      least = score;
+      chosen = member;
+    }
+    return chosen;
+  }
+
+  /** A member that has been left alone for long may have become better since. */
+  #probe<M extends MemberView>({ eligible, nowMs }: Choice<M>): M | undefined {
+    if (this.#probes > this.#picks * maxProbeShare) return undefined;
+    for (const member of eligible) {
+      if (member.inFlight > 0 || nowMs - member.lastTakenAtMs < probeAfterMs) continue;
+      if (member.lastTakenAtMs > Number.NEGATIVE_INFINITY) this.#probes++;
+      return member;
+    }
+    return undefined;
+  }
+
+  #median({ members, nowMs }: Choice<MemberView>): number {
+    if (nowMs - this.#medianAtMs < medianForMs) return this.#medianMs;
+    const known = members
+      .map((member) => member.expectedServiceMs(nowMs))
+      .filter((serviceMs) => serviceMs !== undefined)
+      .sort((a, b) => a - b);
+    this.#medianMs = known[known.length >> 1] ?? unknownServiceMs;
+    this.#medianAtMs = nowMs;
+    return this.#medianMs;
+  }
+}
+
+/**
+ * The time in milliseconds after which a member would have finished one message more; lengthened by its failures.
+ * It grows with what is in flight and with the service time.
+ */
+export function scoreOf({ inFlight, extraWork, errorRate }: Weighed, serviceMs: number): number {
+  const works = Math.max(1 - errorRate, 1 / Math.sqrt(maxErrorFactor));
+  return ((inFlight + extraWork + 1) * Math.max(serviceMs, shortestServiceMs)) / (works * works);
+}
+
+/** Below the clock's grain members differ only by what they hold. */
+const shortestServiceMs = 0.001;
+
+export type Weighed = { readonly [K in "inFlight" | "extraWork" | "errorRate"]: MemberView[K] };
