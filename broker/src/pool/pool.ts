@@ -1,13 +1,14 @@
 import type { MemberReport, PoolReport } from "@equipoise/shared";
 import { type HealthChange, type HealthChecker, type HealthState, PoolHealth } from "../health/index.ts";
-import { type Choice, createStrategy, type Strategy } from "../strategy/index.ts";
+import type { Strategy } from "../strategy/index.ts";
 import type { Backlog } from "./backlog.ts";
-import { type Decision, Decisions } from "./decisions.ts";
+import { Chooser } from "./chooser.ts";
+import type { Decision } from "./decisions.ts";
 import type { Delivery } from "./delivery.ts";
 import { KeyOrder } from "./key-order.ts";
 import { Member, type MemberOwner, type Receiver } from "./member.ts";
 import type { Fallback } from "./policy.ts";
-import { type Candidates, Selection } from "./selection.ts";
+import type { Candidates } from "./selection.ts";
 
 export type WhenFull = "backpressure" | "dropOldest" | "reject";
 
@@ -62,11 +63,6 @@ export interface PoolSurroundings {
   monotonicMs(): number;
 }
 
-/** How long a failed message waits for another member to have credit, before the same one may have it again. */
-const patienceMs = 1_000;
-/** Members that an explanation names. */
-const maxExplained = 16;
-
 /** One filter of a pool: its queue, who takes from it, and its order where keys matter. */
 interface Lane {
   filter: string;
@@ -91,10 +87,7 @@ export class Pool implements MemberOwner {
   /** Members that have left and still hold messages. */
   readonly #leaving = new Set<Member>();
   readonly #health: PoolHealth;
-  readonly #selection: Selection;
-  readonly #decisions = new Decisions();
-  /** In force while the health checker fails. */
-  readonly #leastInFlight: Strategy;
+  readonly #chooser: Chooser;
   /** Since when there is no member of its own, monotonic; `undefined` while there is one. */
   #memberlessSinceMs: number | undefined;
   #redelivered = 0;
@@ -104,13 +97,18 @@ export class Pool implements MemberOwner {
     this.policy = { ...policy };
     this.#surroundings = surroundings;
     this.#memberlessSinceMs = surroundings.monotonicMs();
-    this.#leastInFlight = createStrategy("least_connections", () => surroundings.random());
     this.#health = new PoolHealth(policy.health, {
       onChange: (patient, change) => surroundings.onHealth(this, patient as Member, change),
       onPanic: (panic) => surroundings.onPanic(this, panic),
       onCheckerFailed: (reason) => surroundings.onCheckerFailed(this, reason),
     });
-    this.#selection = new Selection(this.#health);
+    this.#chooser = new Chooser({
+      policy: this.policy,
+      health: this.#health,
+      random: () => surroundings.random(),
+      wallMs: () => surroundings.wallMs(),
+      nowMs: () => surroundings.monotonicMs(),
+    });
   }
 
   get name(): string {
@@ -140,7 +138,7 @@ export class Pool implements MemberOwner {
 
   /** A sample of its choices, oldest first. */
   get decisions(): Decision[] {
-    return this.#decisions.list();
+    return this.#chooser.decisions.list();
   }
 
   /** Changes how it balances, for what is given from now on. */
@@ -382,85 +380,35 @@ export class Pool implements MemberOwner {
   }
 
   #drainLane(lane: Lane): void {
-    const nowMs = this.#surroundings.monotonicMs();
     const later: Delivery[] = [];
-    let candidates = this.#selection.of(lane.takers);
+    let candidates = this.#chooser.candidates(lane.takers);
     while (candidates.eligible.length > 0) {
       const delivery = lane.backlog.take();
       if (delivery === undefined) break;
-      const member = this.#choose(lane, candidates, delivery, nowMs);
+      const member = this.#choose(lane, candidates, delivery);
       if (typeof member === "string") {
         later.push(delivery);
         if (member === "wait") break;
         continue;
       }
       member.take(delivery);
-      if (!member.eligible || candidates.probe) candidates = this.#selection.of(lane.takers);
+      if (!member.eligible || candidates.probe) candidates = this.#chooser.candidates(lane.takers);
     }
     for (const delivery of later.reverse()) lane.backlog.putAside(delivery);
   }
 
   #chooseForKey(lane: Lane, delivery: Delivery): Member | "later" | "nobody" {
-    const candidates = this.#selection.of(lane.takers);
+    const candidates = this.#chooser.candidates(lane.takers);
     if (candidates.eligible.length === 0) return "nobody";
-    const member = this.#choose(lane, candidates, delivery, this.#surroundings.monotonicMs());
+    const member = this.#choose(lane, candidates, delivery);
     return member === "wait" ? "nobody" : member;
   }
 
-  /**
-   * Who gets a message now. One that has failed it does not get it again while there are others: for a while the
-   * message waits for one of them (`later`). `wait` is for a member that is worth waiting for.
-   */
-  #choose(lane: Lane, candidates: Candidates, delivery: Delivery, nowMs: number): Member | "later" | "wait" {
-    const eligible = this.#others(lane, candidates.eligible, delivery);
-    if (eligible.length === 0) return "later";
-    const { members } = candidates;
-    const waiting = lane.backlog.waiting + 1 + (lane.order?.parked ?? 0);
-    const choice = { eligible, members, waiting, nowMs, key: delivery.key?.name };
-    const strategy = this.#health.checkerFailed ? this.#leastInFlight : this.policy.strategy;
-    const pick = strategy.pick(choice);
-    if (this.#decisions.due(nowMs)) {
-      const picked = pick.kind === "picked" ? pick.member : undefined;
-      this.#decisions.keep(this.#explain(strategy, choice, picked, delivery, lane), nowMs);
-    }
-    if (pick.kind === "wait") return "wait";
-    if (delivery.repeated) this.#redelivered++;
-    return pick.member;
-  }
-
-  #explain(
-    strategy: Strategy,
-    choice: Choice<Member>,
-    picked: Member | undefined,
-    { topic }: Delivery,
-    { takers }: Lane,
-  ): Decision {
-    const { members, waiting } = choice;
-    const weighed = members.slice(0, maxExplained).map((member) => {
-      const score = strategy.scoreOf?.(member, choice);
-      const { clientId, inFlight, credit } = member;
-      return {
-        clientId,
-        score: score === undefined ? null : Math.round(score * 1_000) / 1_000,
-        inFlight,
-        credit,
-      };
-    });
-    const leftOut = takers
-      .filter((member) => !members.includes(member))
-      .slice(0, maxExplained)
-      .map((member) => ({ clientId: member.clientId, reason: whyLeftOut(member, choice.nowMs) }));
-    const timeMs = this.#surroundings.wallMs();
-    return { timeMs, topic, waiting, picked: picked?.clientId ?? null, weighed, leftOut };
-  }
-
-  #others(lane: Lane, eligible: readonly Member[], { avoid, failedAtMs }: Delivery): readonly Member[] {
-    if (avoid === undefined) return eligible;
-    const others = eligible.filter((member) => member !== avoid);
-    if (others.length > 0) return others;
-    const someoneElse = lane.takers.some((member) => member !== avoid && !member.resting);
-    const waits = someoneElse && this.#surroundings.monotonicMs() - failedAtMs < patienceMs;
-    return waits ? [] : eligible;
+  #choose({ takers, backlog, order }: Lane, candidates: Candidates, delivery: Delivery) {
+    const waiting = backlog.waiting + (order?.parked ?? 0);
+    const member = this.#chooser.choose({ takers, waiting }, candidates, delivery);
+    if (typeof member !== "string" && delivery.repeated) this.#redelivered++;
+    return member;
   }
 
   #noteDropped(messages: number): void {
@@ -485,26 +433,15 @@ export class Pool implements MemberOwner {
       rescued: this.#rescued,
       panic: this.panic,
       dropped: sum(backlogs, ({ dropped }) => dropped),
-      memberReports: members.map((member) => this.#reportOf(member, nowMs)),
+      memberReports: members.map((member) => ({
+        ...member.report(nowMs),
+        score: this.#chooser.scoreOf(member, members),
+      })),
     };
-  }
-
-  #reportOf(member: Member, nowMs: number): MemberReport {
-    const report = member.report(nowMs);
-    const choice = { eligible: this.members, members: this.members, waiting: 1, nowMs, key: undefined };
-    const score = this.policy.strategy.scoreOf?.(member, choice);
-    return { ...report, score: score === undefined ? null : Math.round(score * 1_000) / 1_000 };
   }
 
   #laneOf(filter: string): Lane {
     if (!this.#lanes.has(filter)) this.adopt(filter, this.#surroundings.openBacklog(this, filter));
     return this.#lanes.get(filter) as Lane;
   }
-}
-
-function whyLeftOut({ draining, operatorSays, health }: Member, nowMs: number): string {
-  if (draining) return "draining";
-  if (operatorSays !== undefined) return `${operatorSays}: set by the operator`;
-  const seconds = `${Math.round((nowMs - health.changedAtMs) / 1_000)} s`;
-  return `${health.state} for ${seconds}: ${health.reason}`;
 }
