@@ -45,6 +45,7 @@ export class Broker implements Service {
   readonly #config: BrokerConfig;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #random: () => number;
   readonly #events: Events;
   readonly #auth: Auth;
   readonly #listeners: Listener[];
@@ -69,6 +70,7 @@ export class Broker implements Service {
     this.#config = config;
     this.#logger = logger;
     this.#clock = clock;
+    this.#random = random;
     requireSafety(config);
     const { limits } = config;
     const events = new Events(logger);
@@ -215,7 +217,10 @@ export class Broker implements Service {
     const path = controlPath(this.#config);
     if (path === undefined) return;
     const { brokerId } = this.#config;
-    const control = new ControlServer(path, new PoolOperations(brokerId, this.#pools, this.#dead));
+    const control = new ControlServer(
+      path,
+      new PoolOperations(brokerId, this.#pools, this.#dead, this.#random),
+    );
     try {
       await control.start();
       this.#control = control;

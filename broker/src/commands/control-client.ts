@@ -26,14 +26,14 @@ export class ControlClient {
    * Asks the broker.
    * @throws EquipoiseError EQ_CONTROL_UNREACHABLE, EQ_CONTROL_REFUSED
    */
-  async ask<T>(method: "GET" | "POST" | "DELETE", path: string): Promise<T> {
-    const { status, text } = await this.#send(method, path);
+  async ask<T>(method: "GET" | "POST" | "DELETE", path: string, question?: object): Promise<T> {
+    const { status, text } = await this.#send(method, path, question);
     const body = JSON.parse(text) as T & { error?: string };
     if (status !== 200) throw new EquipoiseError("EQ_CONTROL_REFUSED", body.error ?? `status ${status}`);
     return body;
   }
 
-  #send(method: string, path: string): Promise<{ status: number; text: string }> {
+  #send(method: string, path: string, question?: object): Promise<{ status: number; text: string }> {
     return new Promise((done, fail) => {
       const call = request({ socketPath: this.#path, method, path }, (response) => {
         let text = "";
@@ -47,7 +47,7 @@ export class ControlClient {
         const why = systemCode(error) ?? error.message;
         fail(new EquipoiseError("EQ_CONTROL_UNREACHABLE", `${this.#path}: ${why}`, { cause: error }));
       });
-      call.end();
+      call.end(question === undefined ? undefined : JSON.stringify(question));
     });
   }
 }

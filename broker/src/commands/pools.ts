@@ -1,20 +1,39 @@
 import { createLogUpdate } from "log-update";
-import type { PoolStatus, PoolsStatus } from "../control/pool-operations.ts";
+import type { PoolsStatus, PoolTuning } from "../control/pool-operations.ts";
+import type { Decision } from "../pool/decisions.ts";
 import { type Command, readArgs, usage } from "./command.ts";
 import { ControlClient, controlHelp, controlOptions } from "./control-client.ts";
+import { decisionTable, poolTable } from "./pool-table.ts";
 
-const help = `equipoise-broker pools: shows the pools of the running broker, or deletes one
+const help = `equipoise-broker pools: shows the pools of the running broker, why members get what they get, and changes it
 
 Usage: equipoise-broker pools [--watch] [OPTION …]
+       equipoise-broker pools explain NAME [OPTION …]
+       equipoise-broker pools tune NAME [TUNING …] [OPTION …]
        equipoise-broker pools delete NAME [OPTION …]
 
-  --watch          show again every second until Ctrl-C
+  --watch                 show again every second until Ctrl-C
+
+Tuning, in force until the broker starts again:
+  --strategy STRATEGY     performance_based, least_connections, weighted, round_robin or key_affinity
+  --health CHECKER        basic or advanced
+  --weight CLIENT=NUMBER  what CLIENT weighs, whatever it declares; CLIENT= takes that back (repeatable)
+  --member CLIENT=HEALTH  UNHEALTHY takes CLIENT out, DEGRADED leaves it what others have no credit for,
+                          HEALTHY leaves it to the checker again (repeatable)
+
 ${controlHelp}
 
 A pool with members is not deleted. A declared pool stays, without its backlog and its dead letters.
 `;
 
-const options = { ...controlOptions, watch: { type: "boolean", default: false } } as const;
+const options = {
+  ...controlOptions,
+  watch: { type: "boolean", default: false },
+  strategy: { type: "string" },
+  health: { type: "string" },
+  weight: { type: "string", multiple: true, default: [] as string[] },
+  member: { type: "string", multiple: true, default: [] as string[] },
+} as const;
 const watchPeriodMs = 1_000;
 
 export const pools: Command = {
@@ -23,57 +42,67 @@ export const pools: Command = {
     const { values, positionals } = readArgs(args, options);
     const client = new ControlClient(values, env);
     const [action, name, ...more] = positionals;
-    if (action === "delete" && name !== undefined && more.length === 0) {
-      await client.ask("DELETE", `/pools/${encodeURIComponent(name)}`);
-      return;
-    }
-    if (action !== undefined)
-      throw usage(`pools ${positionals.join(" ")}: it is pools, or pools delete NAME`);
-    const show = async (): Promise<string> => {
-      const status = await client.ask<PoolsStatus>("GET", "/pools");
-      return values.json ? JSON.stringify(status) : table(status);
-    };
-    if (values.watch) await watch(show, values.json);
-    else process.stdout.write(`${await show()}\n`);
+    if (action === undefined) return await show(client, values);
+    if (name === undefined || more.length > 0)
+      throw usage(`pools ${positionals.join(" ")}: it is pools, or pools explain, tune or delete NAME`);
+    const path = `/pools/${encodeURIComponent(name)}`;
+    if (action === "explain") {
+      const decisions = await client.ask<Decision[]>("GET", `${path}/decisions`);
+      process.stdout.write(`${values.json ? JSON.stringify(decisions) : decisionTable(decisions)}\n`);
+    } else if (action === "tune") await client.ask("POST", `${path}/tune`, tuningOf(values));
+    else if (action === "delete") await client.ask("DELETE", path);
+    else throw usage(`${action} is not one of explain, tune, delete`);
   },
 };
 
+type Values = { strategy?: string; health?: string; weight: string[]; member: string[] };
+
+/** Names are checked by the broker. */
+function tuningOf({ strategy, health, weight, member }: Values): PoolTuning {
+  const weights = pairs("weight", weight).map(([client, text]) => [client, weightOf(text)]);
+  const given = {
+    ...(strategy === undefined ? {} : { strategy }),
+    ...(health === undefined ? {} : { health }),
+    weights: Object.fromEntries(weights),
+    members: Object.fromEntries(pairs("member", member)),
+  };
+  if (strategy === undefined && health === undefined && weight.length + member.length === 0)
+    throw usage("nothing to tune: give --strategy, --health, --weight or --member");
+  return given as PoolTuning;
+}
+
+function weightOf(text: string): number | null {
+  if (text === "") return null;
+  const weight = Number(text);
+  if (!Number.isFinite(weight) || weight < 0) throw usage(`--weight ${text}: must be a number from 0`);
+  return weight;
+}
+
+/** A client id may hold the sign itself. */
+function pairs(flag: string, values: readonly string[]): [string, string][] {
+  return values.map((value) => {
+    const at = value.lastIndexOf("=");
+    if (at < 1) throw usage(`--${flag} ${value}: must be CLIENT=VALUE`);
+    return [value.slice(0, at), value.slice(at + 1)];
+  });
+}
+
+async function show(client: ControlClient, values: { json: boolean; watch: boolean }): Promise<void> {
+  const text = async (): Promise<string> => {
+    const status = await client.ask<PoolsStatus>("GET", "/pools");
+    return values.json ? JSON.stringify(status) : poolTable(status);
+  };
+  if (values.watch) await watch(text, values.json);
+  else process.stdout.write(`${await text()}\n`);
+}
+
 /** Until the process is interrupted. */
-async function watch(show: () => Promise<string>, lines: boolean): Promise<never> {
+async function watch(text: () => Promise<string>, lines: boolean): Promise<never> {
   const update = createLogUpdate(process.stdout);
   for (;;) {
-    const text = await show();
-    if (lines || !process.stdout.isTTY) process.stdout.write(`${text}\n`);
-    else update(text);
+    const shown = await text();
+    if (lines || !process.stdout.isTTY) process.stdout.write(`${shown}\n`);
+    else update(shown);
     await new Promise((resolve) => setTimeout(resolve, watchPeriodMs));
   }
-}
-
-function table({ broker, pools: all }: PoolsStatus): string {
-  if (all.length === 0) return `${broker}: no pools`;
-  return all.map(describe).join("\n\n");
-}
-
-function describe(pool: PoolStatus): string {
-  const { name, declared, strategy, ordering, filters, backlog, backlogBytes, maxBacklogBytes } = pool;
-  const order = ordering === "none" ? "" : ", ordered by key";
-  const share = maxBacklogBytes === 0 ? 0 : Math.round((backlogBytes / maxBacklogBytes) * 100);
-  const head = `${name}  ${declared ? "declared" : "undeclared"}, ${strategy}${order}, ${filters.join(" ")}`;
-  const state = `  backlog ${count(backlog)} (${share} % of ${size(maxBacklogBytes)}, then ${pool.whenFull})  in flight ${count(pool.inFlight)}  free credit ${count(pool.freeCredit)}`;
-  const past = `  settled ${count(pool.settled)}  redelivered ${count(pool.redelivered)}  dropped ${count(pool.dropped)}  dead letters ${count(pool.deadLetters)}`;
-  const width = Math.max(8, ...pool.memberReports.map(({ clientId }) => clientId.length));
-  const columns = `  ${"member".padEnd(width)}  held/credit     settled    latency  health`;
-  const rows = pool.memberReports.map(({ clientId, inFlight, credit, settled, ackLatencyMs, health }) => {
-    const latency = ackLatencyMs === null ? "-" : `${ackLatencyMs.toFixed(1)} ms`;
-    return `  ${clientId.padEnd(width)}  ${`${inFlight}/${credit}`.padStart(11)}  ${count(settled).padStart(10)}  ${latency.padStart(9)}  ${health}`;
-  });
-  return [head, state, past, ...(rows.length === 0 ? ["  no members"] : [columns, ...rows])].join("\n");
-}
-
-const count = (value: number): string => value.toLocaleString("en-US");
-
-function size(bytes: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  const step = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  return `${Math.round((bytes / 2 ** (10 * step)) * 10) / 10} ${units[step]}`;
 }

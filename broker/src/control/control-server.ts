@@ -6,15 +6,18 @@ import { once } from "node:events";
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { reasonOf } from "@equipoise/shared";
-import type { PoolOperations } from "./pool-operations.ts";
+import * as z from "zod";
+import { type PoolOperations, poolTuning } from "./pool-operations.ts";
 
 /** A Unix socket's address has this many bytes, and one for its end. */
 const maxPathBytes = 107;
 const requestTimeoutMs = 30_000;
 const defaultListed = 100;
+const maxBodyBytes = 1_048_576;
 
 type Answer = { status: number; body: unknown };
 
+const noPool = (name: string): Answer => notFound(`there is no pool ${name}`);
 const notFound = (error: string): Answer => ({ status: 404, body: { error } });
 
 export class ControlServer {
@@ -52,10 +55,14 @@ export class ControlServer {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    request.resume();
     let answer: Answer;
     try {
-      answer = await this.#answer(request.method ?? "GET", new URL(request.url ?? "/", "http://control"));
+      const body = await bodyOf(request);
+      answer = await this.#answer(
+        request.method ?? "GET",
+        new URL(request.url ?? "/", "http://control"),
+        body,
+      );
     } catch (error) {
       answer = { status: 500, body: { error: reasonOf(error) } };
     }
@@ -63,7 +70,7 @@ export class ControlServer {
     response.writeHead(answer.status, { "content-type": "application/json", connection: "close" }).end(text);
   }
 
-  async #answer(method: string, url: URL): Promise<Answer> {
+  async #answer(method: string, url: URL, body: Buffer): Promise<Answer> {
     const [resource, pool, action] = url.pathname.split("/").slice(1).map(decodeURIComponent);
     const what = [method, resource, pool === undefined ? "" : "POOL", action ?? ""].join(" ").trimEnd();
     const name = pool ?? "";
@@ -74,6 +81,12 @@ export class ControlServer {
         const refusal = this.#operations.deletePool(name);
         return refusal === undefined ? { status: 200, body: {} } : { status: 409, body: { error: refusal } };
       }
+      case "GET pools POOL decisions": {
+        const decisions = this.#operations.decisions(name);
+        return decisions === undefined ? noPool(name) : { status: 200, body: decisions };
+      }
+      case "POST pools POOL tune":
+        return this.#tune(name, body);
       case "GET dead POOL": {
         const limit = Number(url.searchParams.get("limit") ?? defaultListed);
         return { status: 200, body: await this.#operations.deadLetters(name, limit) };
@@ -86,4 +99,22 @@ export class ControlServer {
         return notFound(`there is no ${method} ${url.pathname}`);
     }
   }
+
+  #tune(name: string, body: Buffer): Answer {
+    const tuning = poolTuning.safeParse(JSON.parse(body.toString("utf8")));
+    if (!tuning.success) return { status: 400, body: { error: z.prettifyError(tuning.error) } };
+    return this.#operations.tune(name, tuning.data) ? { status: 200, body: {} } : noPool(name);
+  }
+}
+
+/** @throws Error when it is too long */
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > maxBodyBytes) throw new Error(`a request has at most ${maxBodyBytes} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
 }
