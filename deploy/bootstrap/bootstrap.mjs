@@ -1,5 +1,5 @@
 /**
- * `npm start`, `npm test` and `npm run bench` on a fresh clone, from any Node >= 20: install what is missing, then hand over to the
+ * `npm start`, `npm test`, `npm run bench` and the like on a fresh clone, from any Node >= 20: install what is missing, then hand over to the
  * pinned Node 24. Plain JavaScript with no imports from outside Node, because nothing is installed yet when it runs.
  */
 import { spawn, spawnSync } from "node:child_process";
@@ -18,6 +18,7 @@ const targets = {
   demo: ["node", "deploy/demo/demo.ts"],
   test: ["node", "deploy/bootstrap/test.mjs"],
   bench: ["node", "test/bench/bench.ts"],
+  sim: ["node", "test/sim/sim.ts"],
   soak: ["node", "deploy/bootstrap/soak.mjs"],
 };
 
