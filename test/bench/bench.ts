@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { readRecorded, writeRecorded } from "./recorded.ts";
 import { runRounds, type Spread, spreadOf } from "./rounds.ts";
 import { backlog, backlogSingles } from "./scenario/backlog.ts";
+import { balance2000, balance2800, equal, freeze, saturation } from "./scenario/balance.ts";
 import { busy, quiet } from "./scenario/latency.ts";
 import type { Scenario } from "./scenario/scenario.ts";
 import { fanOut, plain, pool } from "./scenario/throughput.ts";
@@ -11,7 +12,10 @@ import { subjectNames } from "./subject/subject.ts";
 import { type Surroundings, surroundings } from "./surroundings.ts";
 import { describe, type Measured, table } from "./table.ts";
 
-const scenarios: readonly Scenario[] = [pool, plain, fanOut, busy, quiet, backlog, backlogSingles];
+const scenarios: readonly Scenario[] = [
+  ...[pool, plain, fanOut, busy, quiet, backlog, backlogSingles],
+  ...[balance2000, balance2800, saturation, equal, freeze],
+];
 
 const usage = `usage: npm run bench -- [--only NAME]… [--subject NAME]… [--rounds N] [--record] [--json] [--profile DIR]
 
@@ -87,16 +91,17 @@ async function main(): Promise<void> {
   if (wanted.record) await writeRecorded({ surroundings: here, rows });
 }
 
-async function end(code: number): Promise<void> {
-  await Cleanup.runAll();
-  process.exit(code);
+let ending: Promise<never> | undefined;
+
+/** What fails because everything is being ended says nothing, and does not end it any sooner. */
+function end(code: number, reason?: string): void {
+  if (ending !== undefined) return;
+  if (reason !== undefined) say(`bench: ${reason}`);
+  ending = Cleanup.runAll().then(() => process.exit(code));
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => end(130));
 main().then(
   () => end(0),
-  (error: unknown) => {
-    say(`bench: ${error instanceof Error ? error.message : String(error)}`);
-    return end(1);
-  },
+  (error: unknown) => end(1, error instanceof Error ? error.message : String(error)),
 );

@@ -10,6 +10,7 @@ import { SqliteJournal } from "../../broker/src/journal/sqlite.ts";
 import { SqliteStore } from "../../broker/src/journal/sqlite-store.ts";
 import { Backlog } from "../../broker/src/pool/backlog.ts";
 import { temporaryDirectory } from "../support/broker.ts";
+import { seededRandom } from "../support/random.ts";
 import {
   append,
   type Bench,
@@ -169,7 +170,7 @@ test("wherever a power cut tears the write-ahead log, what comes back is a begin
   const log = readFileSync(`${bench.path}-wal`);
   const file = readFileSync(bench.path);
   await journal.stop();
-  const random = mulberry32(7);
+  const random = seededRandom(7);
   for (let cut = 0; cut < 25; cut++) {
     const copy = join(directory, `cut-${cut}`);
     mkdirSync(copy);
@@ -188,17 +189,6 @@ test("wherever a power cut tears the write-ahead log, what comes back is a begin
     await after.stop();
   }
 });
-
-/** A small seeded generator: the same cuts in every run. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 test("a damaged page of a large journal costs its messages, is said, and stops nobody", async (t) => {
   const bench = await sqliteBench(t);

@@ -1,11 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What has not moved for so long will not come. */
-const patienceMs = 5_000;
 const pollMs = 5;
 
-/** Waits until `arrived` has reached `expected`, or has not grown for five seconds. */
-export async function settle(arrived: () => number, expected: () => number): Promise<void> {
+/**
+ * Waits until `arrived` has reached `expected`.
+ * @param patienceMs what has not moved for so long will not come
+ */
+export async function settle(
+  arrived: () => number,
+  expected: () => number,
+  patienceMs = 5_000,
+): Promise<void> {
   let last = arrived();
   let movedAtMs = performance.now();
   while (arrived() < expected() && performance.now() - movedAtMs < patienceMs) {

@@ -6,19 +6,24 @@ import { startCommand } from "../../support/program.ts";
 import { Cleanup } from "./cleanup.ts";
 import type { Subject } from "./subject.ts";
 
-const poolName = "bench";
+export const poolName = "bench";
 /** Topics of the declared pool, and what a member of it subscribes to. */
 export const pooledTopics = "bench/pool";
-const poolFilter = `${pooledTopics}/#`;
+export const poolFilter = `${pooledTopics}/#`;
 export const memberFilter = `$share/${poolName}/${poolFilter}`;
 
 const launcher = fileURLToPath(new URL("../../../broker/bin/equipoise-broker.mjs", import.meta.url));
 
 /** The pool is declared, so nothing is dropped when members are slower than publishers; all clients have one address. */
-const config = `pools:
+const config = (strategy: string | undefined): string => `pools:
   - name: ${poolName}
     filters: ["${poolFilter}"]
-    maxBacklogBytes: 1GiB
+    maxBacklogBytes: 1GiB${
+      strategy === undefined
+        ? ""
+        : `
+    strategy: ${strategy}`
+    }
 limits:
   maxConnectionsPerAddress: 2000
 `;
@@ -29,6 +34,8 @@ export interface EquipoiseOptions {
   dataDir?: string;
   /** Where the broker writes a CPU profile when it ends. */
   profileDir?: string | undefined;
+  /** Of the declared pool; else the default. */
+  strategy?: "round_robin";
 }
 
 export interface EquipoiseSubject extends Subject {
@@ -44,7 +51,7 @@ export async function startEquipoise(
   const cleanup = new Cleanup();
   const directory = await temporaryDirectory(cleanup);
   const configFile = join(directory, "broker.yaml");
-  await writeFile(configFile, config);
+  await writeFile(configFile, config(options.strategy));
   const dataDir = options.dataDir ?? directory;
   const profile = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
   const args = ["--config", configFile, "--listen", `mqtt://127.0.0.1:${port}`, "--data-dir", dataDir];
@@ -57,7 +64,7 @@ export async function startEquipoise(
     await cleanup.run();
   };
   return {
-    name: durability,
+    name: options.strategy ?? durability,
     port: Number(new URL(url).port),
     pid: program.child.pid as number,
     stop: () => end("SIGTERM"),

@@ -1,11 +1,13 @@
 import { startEquipoise } from "./equipoise.ts";
-import { startMosquittoSubject } from "./mosquitto.ts";
+import { type Bounds, startMosquittoSubject } from "./mosquitto.ts";
 import type { Subject, SubjectName } from "./subject.ts";
 
 /** Starts a fresh broker with empty data. */
 export function startSubject(
   name: SubjectName,
-  options: { profileDir?: string | undefined } = {},
+  options: { profileDir?: string | undefined; bounds?: Bounds } = {},
 ): Promise<Subject> {
-  return name === "mosquitto" ? startMosquittoSubject() : startEquipoise(name, options);
+  if (name === "mosquitto") return startMosquittoSubject(options.bounds);
+  if (name === "round_robin") return startEquipoise("memory", { ...options, strategy: name });
+  return startEquipoise(name, options);
 }

@@ -1,7 +1,7 @@
 /** A broker under measurement, as a process of its own that is started fresh for every round. */
-export const subjectNames = ["memory", "disk", "mosquitto"] as const;
+export const subjectNames = ["memory", "disk", "round_robin", "mosquitto"] as const;
 
-/** Equipoise by its durability, or mosquitto. */
+/** Equipoise by its durability, or in memory with another strategy than its default, or mosquitto. */
 export type SubjectName = (typeof subjectNames)[number];
 
 export interface Subject {

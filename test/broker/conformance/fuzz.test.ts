@@ -7,6 +7,7 @@ import { connect } from "node:net";
 import { test } from "tap";
 import { startBroker } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
+import { seededRandom } from "../../support/random.ts";
 import { connectPacket, field, packet } from "./raw.ts";
 
 const streams = Number(process.env.EQUIPOISE_FUZZ_STREAMS ?? 3_000);
@@ -26,18 +27,7 @@ const bounds = [
   ["--limits-connect-timeout-ms", "500"],
 ].flat();
 
-/** mulberry32 */
-function randomFrom(state: number): () => number {
-  let at = state;
-  return () => {
-    at = (at + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(at ^ (at >>> 15), 1 | at);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-const random = randomFrom(seed);
+const random = seededRandom(seed);
 const below = (bound: number): number => Math.floor(random() * bound);
 const one = <T>(items: readonly T[]): T => items[below(items.length)] as T;
 const id = (): number[] => [0, 1 + below(5)];
