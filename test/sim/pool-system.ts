@@ -1,5 +1,6 @@
 /** The broker's own pool, with its real members, credits, backlog and strategy, in virtual time. */
 import type { MemberHeartbeat } from "@equipoise/shared";
+import { createHealthChecker } from "../../broker/src/health/index.ts";
 import { Chunk, encodePublish } from "../../broker/src/journal/chunk.ts";
 import { MemoryJournal } from "../../broker/src/journal/memory.ts";
 import { Indexes, Slice } from "../../broker/src/journal/slice.ts";
@@ -42,11 +43,14 @@ class SyntheticReceiver implements Receiver {
   readonly #connection: Connection;
   readonly #nowMs: () => number;
   readonly #onWire = new Map<Delivery, OnWire>();
+  readonly silenceLimitMs = 0;
+  lastHeardAtMs: number;
 
   constructor(connection: Connection, nowMs: () => number) {
     this.clientId = connection.member.name;
     this.#connection = connection;
     this.#nowMs = nowMs;
+    this.lastHeardAtMs = nowMs();
   }
 
   get ready(): boolean {
@@ -77,6 +81,7 @@ class SyntheticReceiver implements Receiver {
   }
 
   #answered({ delivery, lateTo }: OnWire, answer: Answer): void {
+    this.lastHeardAtMs = this.#nowMs();
     if (lateTo !== undefined) return lateTo.answeredLate();
     this.#onWire.delete(delivery);
     if (answer === "rejected") delivery.holder?.rejected(delivery, "cannot");
@@ -117,6 +122,7 @@ export class PoolSystem implements System {
     receiver.detach(failed);
     this.#pool.leave(receiver, filter);
     this.#health.delete(receiver.clientId);
+    receiver.lastHeardAtMs = this.#surroundings.timeline.nowMs;
     this.#draining.delete(receiver.clientId);
   }
 
@@ -148,6 +154,13 @@ export class PoolSystem implements System {
       },
       onFailed: () => {},
       bury: (_pool, _filter, delivery) => this.#bury(delivery),
+      onHealth: () => {},
+      onPanic: () => {},
+      onCheckerFailed: (_pool, reason) => {
+        throw new Error(`the health checker failed: ${reason}`);
+      },
+      onRescued: () => {},
+      random: () => this.#surroundings.random.uniform(),
       wallMs: () => timeline.nowMs,
       monotonicMs: () => timeline.nowMs,
     });
@@ -209,6 +222,9 @@ function policyOf(strategy: PoolPolicy["strategy"]): PoolPolicy {
     name: "sim",
     declared: true,
     strategy,
+    health: createHealthChecker("advanced"),
+    weights: {},
+    fallback: undefined,
     ordering: "none",
     key: "topic",
     ackTimeoutMs: 30_000,

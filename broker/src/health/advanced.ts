@@ -16,6 +16,10 @@ const fewestAnswers = 10;
 const errorRateDegraded = 0.15;
 const errorRateUnhealthy = 0.5;
 
+/** What two checks agree on; and what is no passing disturbance, for a good strategy deals with those better. */
+const briefMs = 150;
+const longMs = 5_000;
+
 /** Against its own past. */
 const slowFactor = 5;
 /** Against the others, in pools that are large enough to have an outlier. */
@@ -47,15 +51,16 @@ export class AdvancedHealth implements HealthChecker {
 
 function byFailures({ timeoutsInARow, errorsInARow, errorRate, answers }: MemberSigns): Verdict {
   if (timeoutsInARow >= timeoutsUnhealthy)
-    return { state: "UNHEALTHY", reason: `${timeoutsInARow} timeouts in a row` };
+    return { state: "UNHEALTHY", reason: `${timeoutsInARow} timeouts in a row`, afterMs: 0 };
   if (errorsInARow >= errorsUnhealthy)
-    return { state: "UNHEALTHY", reason: `${errorsInARow} failures in a row`, statistical: true };
+    return { state: "UNHEALTHY", reason: `${errorsInARow} failures in a row`, statistical: true, afterMs: 0 };
   const percent = `${Math.round(errorRate * 100)} % of late failed`;
   if (answers >= fewestAnswers && errorRate > errorRateUnhealthy)
-    return { state: "UNHEALTHY", reason: percent, statistical: true };
-  if (timeoutsInARow >= timeoutsDegraded) return { state: "DEGRADED", reason: "its last message timed out" };
+    return { state: "UNHEALTHY", reason: percent, statistical: true, afterMs: briefMs };
+  if (timeoutsInARow >= timeoutsDegraded)
+    return { state: "DEGRADED", reason: "its last message timed out", afterMs: 0 };
   if (answers >= fewestAnswers && errorRate > errorRateDegraded)
-    return { state: "DEGRADED", reason: percent };
+    return { state: "DEGRADED", reason: percent, afterMs: briefMs };
   return healthy;
 }
 
@@ -64,10 +69,14 @@ function byHeartbeats(member: MemberSigns, nowMs: number): Verdict {
   const { eventLoopLagMs } = member;
   const silentMs = unexplainedSilenceMs(member, nowMs);
   const reason = `no heartbeat and no answer for ${seconds(silentMs)}`;
-  if (silentMs > missedBeatsUnhealthy * longestBeatMs) return { state: "UNHEALTHY", reason };
-  if (silentMs > missedBeatsDegraded * longestBeatMs) return { state: "DEGRADED", reason };
+  if (silentMs > missedBeatsUnhealthy * longestBeatMs) return { state: "UNHEALTHY", reason, afterMs: 0 };
+  if (silentMs > missedBeatsDegraded * longestBeatMs) return { state: "DEGRADED", reason, afterMs: 0 };
   if (eventLoopLagMs !== undefined && eventLoopLagMs > lagDegradedMs)
-    return { state: "DEGRADED", reason: `its event loop is ${seconds(eventLoopLagMs)} late` };
+    return {
+      state: "DEGRADED",
+      reason: `its event loop is ${seconds(eventLoopLagMs)} late`,
+      afterMs: briefMs,
+    };
   return healthy;
 }
 
@@ -99,5 +108,5 @@ function bySpeed({ serviceMs, baselineMs }: MemberSigns, { members, medianServic
 }
 
 function slow(reason: string): Verdict {
-  return { state: "DEGRADED", reason, statistical: true };
+  return { state: "DEGRADED", reason, statistical: true, afterMs: longMs };
 }

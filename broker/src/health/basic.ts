@@ -14,13 +14,14 @@ export class BasicHealth implements HealthChecker {
     const { silenceLimitMs, lastHeardAtMs, oldestSentAtMs } = member;
     const silentMs = nowMs - lastHeardAtMs;
     if (silenceLimitMs > 0 && silentMs > silenceLimitMs * unhealthyAfterSilence)
-      return { state: "UNHEALTHY", reason: `silent for ${seconds(silentMs)}` };
+      return { state: "UNHEALTHY", reason: `silent for ${seconds(silentMs)}`, afterMs: 0 };
     if (silenceLimitMs > 0 && silentMs > silenceLimitMs * degradedAfterSilence)
-      return { state: "DEGRADED", reason: `silent for ${seconds(silentMs)}` };
+      return { state: "DEGRADED", reason: `silent for ${seconds(silentMs)}`, afterMs: 0 };
     if (oldestSentAtMs === undefined) return healthy;
     const heldMs = Math.min(nowMs - oldestSentAtMs, silentMs);
     if (heldMs <= ackTimeoutMs * degradedAfterHolding) return healthy;
-    return { state: "DEGRADED", reason: `no sign of life for ${seconds(heldMs)} while it holds messages` };
+    const reason = `no sign of life for ${seconds(heldMs)} while it holds messages`;
+    return { state: "DEGRADED", reason, afterMs: 0 };
   }
 }
 

@@ -45,9 +45,11 @@ export interface Verdict {
   readonly reason: string;
   /** By comparison or by counting, not by proof: only a third of a pool may be ejected for such a reason. */
   readonly statistical?: boolean;
+  /** Milliseconds that it must have been found in every check before it counts; 0 for what proves itself. */
+  readonly afterMs: number;
 }
 
-export const healthy: Verdict = Object.freeze({ state: "HEALTHY", reason: "" });
+export const healthy: Verdict = Object.freeze({ state: "HEALTHY", reason: "", afterMs: 0 });
 
 export interface HealthChecker {
   readonly name: HealthCheckerName;

@@ -7,8 +7,6 @@
  */
 import type { HealthState, Verdict } from "./health.ts";
 
-/** Checks in a row that must agree before a member is degraded, or ejected by statistics. */
-const agreeing = 2;
 /** How long a member must have been found well before it is healthier. */
 const dwellMs = 2_000;
 const firstEjectionMs = 1_000;
@@ -27,7 +25,8 @@ export class MemberHealth {
   #state: HealthState = "HEALTHY";
   #reason = "";
   #changedAtMs: number;
-  #worse = 0;
+  /** Since when each check has found it worse than its state; `undefined` when the last one has not. */
+  #worseSinceMs: number | undefined;
   /** When something was last found against it. */
   #unwellAtMs: number;
   #ejections = 0;
@@ -82,7 +81,7 @@ export class MemberHealth {
     if (this.#state === "UNHEALTHY") return this.#judgeEjected(verdict, nowMs);
     const state = verdict.state === "UNHEALTHY" && !mayEject ? "DEGRADED" : verdict.state;
     if (rank(state) > rank(this.#state)) return this.#judgeWorse(state, verdict, nowMs);
-    this.#worse = 0;
+    this.#worseSinceMs = undefined;
     this.#forgive(nowMs);
     if (this.#state === "DEGRADED" && state === "HEALTHY" && nowMs - this.#unwellAtMs >= dwellMs)
       return this.#change("HEALTHY", `well for ${Math.round(dwellMs / 1_000)} s`, nowMs);
@@ -90,9 +89,9 @@ export class MemberHealth {
   }
 
   #judgeWorse(state: HealthState, verdict: Verdict, nowMs: number): HealthChange | undefined {
-    const proof = state === "UNHEALTHY" && verdict.statistical !== true;
-    if (++this.#worse < agreeing && !proof) return undefined;
-    this.#worse = 0;
+    this.#worseSinceMs ??= nowMs;
+    if (nowMs - this.#worseSinceMs < verdict.afterMs) return undefined;
+    this.#worseSinceMs = undefined;
     if (state === "UNHEALTHY") this.#eject(nowMs);
     return this.#change(state, verdict.reason, nowMs);
   }

@@ -17,6 +17,8 @@ const shortestIntervalMs = 50;
 const longestIntervalMs = 2_000;
 /** A queue this long beyond what is in flight is not noise. */
 const noticeableWork = 4;
+/** One this long needs no second report. */
+const unmistakableWork = 16;
 /** A latency below this share of what the queue would take shows that the answer does not wait for the work. */
 const earlyShare = 0.25;
 /** Reports that must agree before a member is taken for one that acknowledges early. */
@@ -27,6 +29,10 @@ const firstDistrustMs = 10_000;
 const longestDistrustMs = 600_000;
 /** A service time is remembered for so long when no newer one is reported. */
 const learnedForMs = 30_000;
+
+/** Weight of a reported service time, and of one that was counted, in the long-run one. */
+const reportedShare = 0.05;
+const countedShare = 0.3;
 
 interface Report {
   atMs: number;
@@ -54,6 +60,8 @@ export class ReportedLoad {
   #contradictions = 0;
   #distrustedUntilMs = Number.NEGATIVE_INFINITY;
   #distrustMs = firstDistrustMs;
+  /** Its service time, from many reports: one is the mean of a few messages. */
+  #serviceMs: number | undefined;
 
   /** It acknowledges before it works. */
   get acknowledgesEarly(): boolean {
@@ -72,6 +80,7 @@ export class ReportedLoad {
     const { inFlight, taken } = seen;
     const report: Report = { atMs: nowMs, queueDepth, serviceTimeMs, eventLoopLagMs, taken, inFlight };
     this.#last = report;
+    this.#learn(before, report);
     if (before !== undefined) this.#compare(before, report);
     this.#recognise(report, seen.ackLatencyMs);
   }
@@ -98,14 +107,27 @@ export class ReportedLoad {
   serviceMs(nowMs: number): number | undefined {
     const last = this.#last;
     if (!this.#early || last === undefined || nowMs - last.atMs > learnedForMs) return undefined;
-    return nowMs < this.#distrustedUntilMs ? undefined : last.serviceTimeMs;
+    return nowMs < this.#distrustedUntilMs ? undefined : this.#serviceMs;
   }
 
-  #earlyWork({ atMs, queueDepth, serviceTimeMs, taken }: Report, seen: SeenLoad, nowMs: number): number {
+  #earlyWork({ atMs, queueDepth, taken }: Report, seen: SeenLoad, nowMs: number): number {
     const passedMs = nowMs - atMs;
-    if (passedMs > learnedForMs || serviceTimeMs === undefined) return 0;
-    const finished = passedMs / Math.max(serviceTimeMs, 0.001);
+    if (passedMs > learnedForMs || this.#serviceMs === undefined) return 0;
+    const finished = passedMs / Math.max(this.#serviceMs, 0.001);
     return Math.max(0, queueDepth + seen.taken - taken - finished - seen.inFlight);
+  }
+
+  /** What it finished while it always had work is worth more than what it says of its last messages. */
+  #learn(before: Report | undefined, { atMs, queueDepth, taken, serviceTimeMs }: Report): void {
+    if (serviceTimeMs !== undefined) this.#follow(serviceTimeMs, reportedShare);
+    if (before === undefined || queueDepth < noticeableWork || before.queueDepth < noticeableWork) return;
+    const finished = before.queueDepth + taken - before.taken - queueDepth;
+    if (finished >= noticeableWork) this.#follow((atMs - before.atMs) / finished, countedShare);
+  }
+
+  #follow(serviceMs: number, share: number): void {
+    const before = this.#serviceMs ?? serviceMs;
+    this.#serviceMs = before + (serviceMs - before) * share;
   }
 
   /** Looks whether two reports and what was given in between fit together. */
@@ -135,7 +157,7 @@ export class ReportedLoad {
     const beyond = queueDepth - inFlight;
     const early = beyond >= noticeableWork && ackLatencyMs < earlyShare * beyond * serviceTimeMs;
     // An idle member shows nothing either way.
-    if (early) this.#suspicion++;
+    if (early) this.#suspicion += beyond >= unmistakableWork ? agreeing : 1;
     else if (beyond > 0 || inFlight > 0) this.#suspicion = Math.max(0, this.#suspicion - 1);
     if (this.#suspicion >= agreeing) this.#early = true;
     this.#suspicion = Math.min(this.#suspicion, 4 * agreeing);

@@ -14,8 +14,9 @@ const unknownServiceMs = 1;
 const maxErrorFactor = 400;
 
 /**
- * The member that is expected to finish the message first: (messages in flight + work that it reports beyond them + 1)
- * × its service time. Failures lengthen it; a member that nothing is known of counts as the median of the others.
+ * The member with the least score: the time until it would have finished, (messages in flight + work that it reports
+ * beyond them + 1) × its service time, weighed once more by the queue. Failures raise it; a member that nothing is known
+ * of counts as the median of the others.
  *
  * When another one, out of credit now, would finish the message earlier even after waiting for it, the message waits.
  * Giving it to a slow member would make way for those that wait behind it, so it does go there when the time that
@@ -51,6 +52,10 @@ export class PerformanceBased implements Strategy {
     return scoreOf(member, serviceMs);
   }
 
+  #finishMs(member: MemberView, choice: Choice<MemberView>): number {
+    return finishMs(member, member.expectedServiceMs(choice.nowMs) ?? this.#median(choice));
+  }
+
   #best<M extends MemberView>(choice: Choice<M>): M | undefined {
     const { eligible, members } = choice;
     let chosen: M | undefined;
@@ -67,22 +72,22 @@ export class PerformanceBased implements Strategy {
       }
     }
     if (chosen === undefined || eligible.length === members.length) return chosen;
-    return this.#betterToWait(choice, least) ? undefined : chosen;
+    return this.#betterToWait(choice, this.#finishMs(chosen, choice)) ? undefined : chosen;
   }
 
   /** Whether somebody without credit is worth waiting for. */
-  #betterToWait(choice: Choice<MemberView>, least: number): boolean {
+  #betterToWait(choice: Choice<MemberView>, offeredMs: number): boolean {
     const { members, eligible, waiting } = choice;
-    let earliest = Number.POSITIVE_INFINITY;
+    let earliestMs = Number.POSITIVE_INFINITY;
     let perMs = 0;
     for (const member of members) {
       if (member.inFlight < member.credit || eligible.includes(member)) continue;
-      const score = this.scoreOf(member, choice);
-      if (score >= least) continue;
-      earliest = Math.min(earliest, score);
-      perMs += (member.inFlight + 1) / score;
+      const elsewhereMs = this.#finishMs(member, choice);
+      if (elsewhereMs >= offeredMs) continue;
+      earliestMs = Math.min(earliestMs, elsewhereMs);
+      perMs += (member.inFlight + 1) / elsewhereMs;
     }
-    return perMs > 0 && least > earliest + (waiting - 1) / perMs;
+    return perMs > 0 && offeredMs > earliestMs + (waiting - 1) / perMs;
   }
 
   #bestOfSome<M extends MemberView>(choice: Choice<M>): M | undefined {
@@ -123,10 +128,18 @@ export class PerformanceBased implements Strategy {
 }
 
 /**
- * The time in milliseconds after which a member would have finished one message more; lengthened by its failures.
- * It grows with what is in flight and with the service time.
+ * What a member is weighed by, less is better; it grows with what is in flight, with the service time, and with failures.
+ *
+ * The time to finish is weighed with the square root of the queue, for a message does not only wait behind others,
+ * others will wait behind it. By the time alone each message goes where it is done first, which leaves slow members
+ * idle for too long; by the queue once more they get too much.
  */
-export function scoreOf({ inFlight, extraWork, errorRate }: Weighed, serviceMs: number): number {
+export function scoreOf(member: Weighed, serviceMs: number): number {
+  return finishMs(member, serviceMs) * Math.sqrt(member.inFlight + member.extraWork + 1);
+}
+
+/** The time in milliseconds after which a member would have finished one message more; its failures lengthen it. */
+function finishMs({ inFlight, extraWork, errorRate }: Weighed, serviceMs: number): number {
   const works = Math.max(1 - errorRate, 1 / Math.sqrt(maxErrorFactor));
   return ((inFlight + extraWork + 1) * Math.max(serviceMs, shortestServiceMs)) / (works * works);
 }

@@ -5,23 +5,59 @@
  * between two answers is what one of them took it, whatever had queued before it; while it has one, its latency is.
  * Answers that come in the same instant share one sample.
  *
- * The estimate follows a bad sample at once, half of the way, and a good one slowly, as Finagle's peak EWMA does; a
- * failure may only worsen it. A member that makes no progress is expected to need as long as it has been silent,
- * before any answer shows it.
+ * The estimate is the mean of the last samples, a long one: members differ by what they are, not by the chance of their
+ * last messages, and a short mean sends each message to whoever was lucky. So that it is not slow to see a change, two
+ * sums watch for one (Page's test, as for exponential times, each sample's weight bounded so that no single message is
+ * a change): when the samples of late speak for a member three times as slow, or as fast, the mean begins anew with
+ * them. A failure may only worsen it. And a member that makes no progress is expected to need as long as it has been
+ * silent, before any answer shows it.
  *
- * @see https://github.com/twitter/finagle (PeakEwma)
+ * @see Page, "Continuous inspection schemes", 1954
  */
 
-/** Weight of one sample near the estimate. */
-const share = 0.1;
-/** A sample this many times the estimate is a bad one. */
-const badFactor = 4;
-const badShare = 0.3;
+/** Samples in the mean. */
+const longestMean = 64;
+/** The change that is looked for, as a factor, and the evidence for it that is enough. */
+const change = 3;
+const evidence = 4;
+/** What one sample counts at most, in means. */
+const mostOfOne = 4;
 /** Silence shorter than this many services is chance. */
 const patience = 3;
 
+const logChange = Math.log(change);
+
+/** Evidence that the mean has become another one, and the samples since it began to grow. */
+class Drift {
+  #evidence = 0;
+  #samples = 0;
+  #sumMs = 0;
+
+  /** @returns the new mean when the evidence is enough */
+  add(gain: number, sampleMs: number, samples: number): { meanMs: number; samples: number } | undefined {
+    this.#evidence += gain;
+    if (this.#evidence <= 0) {
+      this.reset();
+      return undefined;
+    }
+    this.#samples += samples;
+    this.#sumMs += sampleMs * samples;
+    if (this.#evidence < evidence) return undefined;
+    return { meanMs: this.#sumMs / this.#samples, samples: this.#samples };
+  }
+
+  reset(): void {
+    this.#evidence = 0;
+    this.#samples = 0;
+    this.#sumMs = 0;
+  }
+}
+
 export class ServiceTime {
   #estimateMs: number | undefined;
+  #samples = 0;
+  readonly #slower = new Drift();
+  readonly #faster = new Drift();
   #lastAnswerAtMs = Number.NEGATIVE_INFINITY;
   /** Answers of one instant that are not in the estimate yet. */
   #answers = 0;
@@ -57,29 +93,36 @@ export class ServiceTime {
    */
   expectedMs(nowMs: number, oldestSentAtMs: number | undefined): number | undefined {
     const estimateMs = this.estimateMs;
-    if (oldestSentAtMs === undefined) return estimateMs;
+    if (oldestSentAtMs === undefined || estimateMs === undefined) return estimateMs;
     const silentMs = nowMs - Math.max(oldestSentAtMs, this.#lastAnswerAtMs);
-    if (estimateMs === undefined) return undefined;
     return Math.max(estimateMs, silentMs - patience * estimateMs);
   }
 
   #fold(): void {
-    if (this.#answers === 0) return;
-    const sampleMs = Math.min(this.#latencyMs, this.#gapMs) / this.#answers;
     const answers = this.#answers;
+    if (answers === 0) return;
+    const sampleMs = Math.min(this.#latencyMs, this.#gapMs) / answers;
     this.#answers = 0;
     this.#latencyMs = 0;
     this.#take(Math.max(0, sampleMs), answers);
   }
 
-  #take(sampleMs: number, answers: number): void {
-    const beforeMs = this.#estimateMs;
-    if (beforeMs === undefined) {
-      this.#estimateMs = sampleMs;
-      return;
-    }
-    const one = sampleMs > badFactor * beforeMs ? badShare : share;
-    const all = answers === 1 ? one : 1 - (1 - one) ** answers;
-    this.#estimateMs = beforeMs + (sampleMs - beforeMs) * all;
+  #take(sampleMs: number, samples: number): void {
+    const meanMs = this.#estimateMs;
+    if (meanMs === undefined) return this.#begin(sampleMs, samples);
+    const means = Math.min(mostOfOne, sampleMs / Math.max(meanMs, Number.MIN_VALUE));
+    const slower = this.#slower.add(means * (1 - 1 / change) - logChange, sampleMs, samples);
+    const faster = this.#faster.add(logChange - means * (change - 1), sampleMs, samples);
+    const changed = slower ?? faster;
+    if (changed !== undefined) return this.#begin(changed.meanMs, changed.samples);
+    this.#samples = Math.min(longestMean, this.#samples + samples);
+    this.#estimateMs = meanMs + (sampleMs - meanMs) * Math.min(1, samples / this.#samples);
+  }
+
+  #begin(meanMs: number, samples: number): void {
+    this.#estimateMs = meanMs;
+    this.#samples = Math.min(longestMean, samples);
+    this.#slower.reset();
+    this.#faster.reset();
   }
 }
