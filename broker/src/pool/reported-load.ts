@@ -5,7 +5,7 @@
  * Most members acknowledge when they have finished. One that acknowledges on receipt shows in its answers nothing of
  * the work that it has: it is recognised by reports of a queue that its quick answers cannot explain, and from then on
  * its work is counted on from report to report: what it had, plus what it was given, less what it finishes in its own
- * service time. A member whose queue does not shrink although hardly anything is given to it is not believed, each
+ * service time; two reports must have agreed in this way before. A member whose queue does not shrink although hardly anything is given to it is not believed, each
  * time for longer.
  */
 import type { MemberHeartbeat } from "@equipoise/shared";
@@ -58,6 +58,8 @@ export class ReportedLoad {
   #suspicion = 0;
   #early = false;
   #contradictions = 0;
+  /** Two reports have fitted together, and none have failed to since. */
+  #plausible = false;
   #distrustedUntilMs = Number.NEGATIVE_INFINITY;
   #distrustMs = firstDistrustMs;
   /** Its service time, from many reports: one is the mean of a few messages. */
@@ -80,8 +82,8 @@ export class ReportedLoad {
     const { inFlight, taken } = seen;
     const report: Report = { atMs: nowMs, queueDepth, serviceTimeMs, eventLoopLagMs, taken, inFlight };
     this.#last = report;
-    this.#learn(before, report);
     if (before !== undefined) this.#compare(before, report);
+    this.#learn(before, report);
     this.#recognise(report, seen.ackLatencyMs);
   }
 
@@ -119,7 +121,7 @@ export class ReportedLoad {
 
   /** What it finished while it always had work is worth more than what it says of its last messages. */
   #learn(before: Report | undefined, { atMs, queueDepth, taken, serviceTimeMs }: Report): void {
-    if (serviceTimeMs !== undefined) this.#follow(serviceTimeMs, reportedShare);
+    if (serviceTimeMs !== undefined && this.#plausible) this.#follow(serviceTimeMs, reportedShare);
     if (before === undefined || queueDepth < noticeableWork || before.queueDepth < noticeableWork) return;
     const finished = before.queueDepth + taken - before.taken - queueDepth;
     if (finished >= noticeableWork) this.#follow((atMs - before.atMs) / finished, countedShare);
@@ -140,6 +142,7 @@ export class ReportedLoad {
     const finished = had - now.queueDepth;
     const couldFinish = Math.min(had, passedMs / Math.max(serviceTimeMs, 0.001));
     const fits = finished * plausible >= couldFinish - 1 && finished <= couldFinish * plausible + 1;
+    this.#plausible = fits;
     if (fits) this.#contradictions = 0;
     else if (++this.#contradictions >= 2) this.#distrust(now.atMs);
   }
@@ -159,7 +162,7 @@ export class ReportedLoad {
     // An idle member shows nothing either way.
     if (early) this.#suspicion += beyond >= unmistakableWork ? agreeing : 1;
     else if (beyond > 0 || inFlight > 0) this.#suspicion = Math.max(0, this.#suspicion - 1);
-    if (this.#suspicion >= agreeing) this.#early = true;
+    if (this.#suspicion >= agreeing && this.#plausible) this.#early = true;
     this.#suspicion = Math.min(this.#suspicion, 4 * agreeing);
     if (this.#suspicion === 0) this.#early = false;
   }

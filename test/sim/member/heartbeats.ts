@@ -9,7 +9,7 @@ export interface HeartbeatFaults {
   lost: number;
   lateMs: number;
   /** It claims to have nothing to do and to be fast, or to be busy when it is not. */
-  lies: "idle" | "busy" | undefined;
+  lies: "idle" | "busy" | "queue" | undefined;
 }
 
 export const soundHeartbeats: HeartbeatFaults = { lost: 0, lateMs: 0, lies: undefined };
@@ -78,6 +78,7 @@ export class Heartbeats {
     const { lies } = this.#faults;
     if (lies === "idle") return { ...truth, queueDepth: 0, serviceTimeMs: 0.01, cpu: 0.01, errors: 0 };
     if (lies === "busy") return { ...truth, queueDepth: 1_000, serviceTimeMs: 1_000, cpu: 1 };
+    if (lies === "queue") return { ...truth, queueDepth: 40 };
     return truth;
   }
 

@@ -107,6 +107,18 @@ const heartbeats = [
   ),
 ];
 
+const credible = [
+  scenario("heartbeats-queue", "the fastest always claims 40 messages more to do, 1, 2 and 4 ms, load 0.8", {
+    load: 0.8,
+    members: members(
+      { rate: 1, heartbeats: { ...soundHeartbeats, lies: "queue" } },
+      { rate: 1 / 2 },
+      { rate: 1 / 4 },
+    ),
+    seconds: 30,
+  }),
+];
+
 const coming = [
   scenario(
     "rolling-restart",
@@ -141,5 +153,6 @@ export const scenarios: readonly Scenario[] = [
   ...slow,
   ...dishonest,
   ...heartbeats,
+  ...credible,
   ...coming,
 ];
