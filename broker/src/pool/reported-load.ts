@@ -19,8 +19,9 @@ const longestIntervalMs = 2_000;
 const noticeableWork = 4;
 /** One this long needs no second report. */
 const unmistakableWork = 16;
-/** A latency below this share of what the queue would take shows that the answer does not wait for the work. */
+/** A latency below these shares of what the queue, and the message itself, would take does not wait for the work. */
 const earlyShare = 0.25;
+const earlyShareOfOne = 0.7;
 /** Reports that must agree before a member is taken for one that acknowledges early. */
 const agreeing = 3;
 /** What was finished may differ from what the service time says by this factor. */
@@ -158,7 +159,8 @@ export class ReportedLoad {
   #recognise({ queueDepth, inFlight, serviceTimeMs, atMs }: Report, ackLatencyMs: number | undefined): void {
     if (ackLatencyMs === undefined || serviceTimeMs === undefined || atMs < this.#distrustedUntilMs) return;
     const beyond = queueDepth - inFlight;
-    const early = beyond >= noticeableWork && ackLatencyMs < earlyShare * beyond * serviceTimeMs;
+    const workMs = Math.min(earlyShare * beyond, earlyShareOfOne) * serviceTimeMs;
+    const early = beyond >= noticeableWork && ackLatencyMs < workMs;
     // An idle member shows nothing either way.
     if (early) this.#suspicion += beyond >= unmistakableWork ? agreeing : 1;
     else if (beyond > 0 || inFlight > 0) this.#suspicion = Math.max(0, this.#suspicion - 1);

@@ -111,11 +111,12 @@ const credible = [
   scenario("heartbeats-queue", "the fastest always claims 40 messages more to do, 1, 2 and 4 ms, load 0.8", {
     load: 0.8,
     members: members(
-      { rate: 1, heartbeats: { ...soundHeartbeats, lies: "queue" } },
-      { rate: 1 / 2 },
-      { rate: 1 / 4 },
+      { rate: 4, heartbeats: { ...soundHeartbeats, lies: "queue" } },
+      { rate: 2 },
+      { rate: 1 },
     ),
-    seconds: 30,
+    service: fourMs,
+    seconds: 60,
   }),
 ];
 
