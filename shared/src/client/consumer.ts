@@ -38,7 +38,7 @@ export interface ConsumerOptions {
   maxQueued?: number;
   /** How many handled records are remembered at least, so that their repeats are dropped. Default 100,000. */
   maxRemembered?: number;
-  /** Told in the heartbeat; no strategy uses it yet. */
+  /** Told in the heartbeat, for pools with the strategy `weighted` or `key_affinity`; 1 without it. */
   weight?: number;
   /** How long `stop` waits for the handlers before it leaves the rest to the broker. Default 20,000. */
   drainTimeoutMs?: number;

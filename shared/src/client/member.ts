@@ -141,6 +141,7 @@ export class Member implements Consumer {
     this.#connection = connection;
     this.#counts.received += 1;
     this.#workers.add(message);
+    this.#heartbeats.observe(this.#held);
     const { waiting: queued } = this.#workers;
     if (queued < this.#setup.maxQueued) return true;
     this.#setup.onEvent({ event: "queueFull", queued });
@@ -158,6 +159,7 @@ export class Member implements Consumer {
       this.#reject(message, error);
     }
     this.#load.finished(this.#setup.clock.monotonicMs() - startedMs);
+    this.#heartbeats.observe(this.#held);
     if (this.#workers.waiting <= this.#setup.maxQueued * resumeShare) this.#connection?.resume();
   }
 

@@ -1,14 +1,26 @@
+/** After so much work the event loop has its turn, so that answers go out and packets come in. */
+const turnMs = 1;
+
 /** Runs work on items, at most `concurrency` at once, begun in the order they came, while open. */
 export class Workers<T> {
   readonly #concurrency: number;
   readonly #work: (item: T) => Promise<void>;
+  readonly #nowMs: () => number;
   #waiting: T[] = [];
   #running = 0;
   #open = false;
+  /** Work done since the event loop had its turn. */
+  #workedMs = 0;
+  #yielding = false;
   #onIdle: (() => void)[] = [];
 
   /** @param work must not reject: its failures are its own to deal with */
-  constructor(concurrency: number, work: (item: T) => Promise<void>) {
+  constructor(
+    concurrency: number,
+    work: (item: T) => Promise<void>,
+    nowMs: () => number = () => performance.now(),
+  ) {
+    this.#nowMs = nowMs;
     this.#concurrency = concurrency;
     this.#work = work;
   }
@@ -51,16 +63,34 @@ export class Workers<T> {
   }
 
   #fill(): void {
-    while (this.#open && this.#running < this.#concurrency) {
+    while (this.#open && !this.#yielding && this.#running < this.#concurrency) {
       const item = this.#waiting.shift();
       if (item === undefined) return;
-      this.#running += 1;
-      void this.#work(item).finally(() => {
-        this.#running -= 1;
-        this.#fill();
-        this.#reportIdle();
-      });
+      this.#begin(item);
     }
+  }
+
+  #begin(item: T): void {
+    const beganMs = this.#nowMs();
+    this.#running += 1;
+    void this.#work(item).finally(() => {
+      this.#running -= 1;
+      this.#workedMs += this.#nowMs() - beganMs;
+      if (this.#workedMs >= turnMs) this.#yield();
+      this.#fill();
+      this.#reportIdle();
+    });
+  }
+
+  /** A handler that never waits for anything would keep everything else waiting. */
+  #yield(): void {
+    if (this.#yielding) return;
+    this.#yielding = true;
+    setImmediate(() => {
+      this.#yielding = false;
+      this.#workedMs = 0;
+      this.#fill();
+    });
   }
 
   #reportIdle(): void {

@@ -48,6 +48,15 @@ const traffic = [
 ];
 
 const slow = [
+  scenario(
+    "as-benchmarked",
+    "four members as in the benchmark of real processes: 1 ms, one 10 ms, load 0.9",
+    {
+      load: 0.9,
+      members: members({}, {}, {}, { rate: 1 / 10 }),
+      service: { kind: "constant", meanMs: 1 },
+    },
+  ),
   scenario("slow-member", "one member of four 20 times slower, load 0.8", {
     load: 0.8,
     members: members({}, {}, {}, { rate: 1 / 20 }),

@@ -35,7 +35,7 @@ export const settings = {
   workMs: integer(0, "how long each record is worked on, in ms; waits, and uses no CPU", { max: 3_600_000 }),
   concurrency: integer(1, "records worked on at once, in a pool", { min: 1, max: 10_000 }),
   count: integer(0, "end after so many records; 0 does not end"),
-  weight: integer(1, "its weight, as told in the heartbeat; no strategy uses it yet", {
+  weight: integer(1, "its weight in pools with the strategy weighted or key_affinity", {
     min: 1,
     max: 10_000,
   }),
