@@ -4,6 +4,7 @@ import { readRecorded, writeRecorded } from "./recorded.ts";
 import { runRounds, type Spread, spreadOf } from "./rounds.ts";
 import { backlog, backlogSingles } from "./scenario/backlog.ts";
 import { balance2000, balance2800, equal, freeze, saturation } from "./scenario/balance.ts";
+import { decision } from "./scenario/decision.ts";
 import { busy, quiet } from "./scenario/latency.ts";
 import type { Scenario } from "./scenario/scenario.ts";
 import { fanOut, plain, pool } from "./scenario/throughput.ts";
@@ -14,7 +15,7 @@ import { describe, type Measured, table } from "./table.ts";
 
 const scenarios: readonly Scenario[] = [
   ...[pool, plain, fanOut, busy, quiet, backlog, backlogSingles],
-  ...[balance2000, balance2800, saturation, equal, freeze],
+  ...[balance2000, balance2800, saturation, equal, freeze, decision],
 ];
 
 const usage = `usage: npm run bench -- [--only NAME]… [--subject NAME]… [--rounds N] [--record] [--json] [--profile DIR]

@@ -1,5 +1,6 @@
 /** What the broker counts, as metrics. Every name is documented in docs/metrics.md. */
 import type { MemberReport, PoolReport } from "@equipoise/shared";
+import { healthStates } from "../health/index.ts";
 import type { JournalStats } from "../journal/journal.ts";
 import type { Family, Sample } from "./exposition.ts";
 
@@ -113,6 +114,15 @@ function poolFamilies(pools: readonly PoolSnapshot[]): Family[] {
       "Deliveries after the first.",
       ({ redelivered }) => redelivered,
     ),
+    of(
+      "rescued_messages_total",
+      "counter",
+      "Messages taken back from frozen members.",
+      ({ rescued }) => rescued,
+    ),
+    of("panic", "gauge", "1 while health is ignored because too little of the pool is well.", ({ panic }) =>
+      panic ? 1 : 0,
+    ),
     of("dropped_messages_total", "counter", "Messages dropped at a full backlog.", ({ dropped }) => dropped),
   ];
 }
@@ -150,6 +160,17 @@ function memberFamilies(members: readonly PoolMember[]): Family[] {
       "Time to its PUBACK, smoothed; absent before the first.",
       ({ ackLatencyMs }) => seconds(ackLatencyMs),
     ),
+    of(
+      "service_seconds",
+      "gauge",
+      "Time that a message is expected to take it; absent while unknown.",
+      ({ serviceMs }) => seconds(serviceMs),
+    ),
+    of("health", "gauge", "0 healthy, 1 degraded, 2 unhealthy.", ({ health }) =>
+      healthStates.indexOf(health),
+    ),
+    of("error_ratio", "gauge", "Share of messages that it failed of late.", ({ errorRate }) => errorRate),
+    of("timeouts_total", "counter", "Messages that it held for too long.", ({ timeouts }) => timeouts),
   ];
 }
 
