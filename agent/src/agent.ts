@@ -11,11 +11,8 @@ import {
 import { SqliteBuffer } from "./buffer/sqlite-buffer.ts";
 import type { AgentConfig } from "./config.ts";
 import { type Counts, Progress } from "./progress.ts";
-import { FileSource } from "./source/file.ts";
-import { speedFactor } from "./source/pacer.ts";
+import { createSource } from "./source/create.ts";
 import type { Source } from "./source/source.ts";
-import { parseSourceSpec } from "./source/spec.ts";
-import { StdinSource } from "./source/stdin.ts";
 import { DeviceProbe } from "./telemetry/device.ts";
 import { Heartbeat } from "./telemetry/heartbeat.ts";
 import { Uplink } from "./uplink/uplink.ts";
@@ -49,7 +46,7 @@ export class Agent implements Service {
     this.#options = options;
     this.ended = this.#end.promise;
     this.ended.catch(() => undefined); // it may fail before anybody has begun to await it
-    this.#sources = config.source.map((text) => sourceOf(text, options));
+    this.#sources = config.source.map((text) => createSource(text, { ...options, speed: config.speed }));
     this.#buffer = new SqliteBuffer({ ...config.buffer, agentId, directory, clock, random, logger });
     this.#uplink = new Uplink({
       ...config.uplink,
@@ -154,6 +151,7 @@ export class Agent implements Service {
     return {
       read: sources.reduce((sum, source) => sum + source.ticks, 0),
       skipped: sources.reduce((sum, source) => sum + source.skipped, 0),
+      gaps: sources.reduce((sum, source) => sum + source.gaps, 0),
       buffered: committed,
       published,
       repeated,
@@ -179,16 +177,9 @@ export class Agent implements Service {
       buffer: { ticks, bytes, oldestAgeMs },
       uplink: { connected, broker, inFlight, acknowledged, reconnects },
       sources: this.#sources.map((source) => {
-        const { spec, state, ticks: read, skipped } = source.status();
-        return { spec, state, ticks: read, skipped };
+        const { spec, state, ticks: read, skipped, gaps } = source.status();
+        return { spec, state, ticks: read, skipped, gaps };
       }),
     };
   }
-}
-
-function sourceOf(text: string, { config, clock, logger, stdin }: AgentOptions): Source {
-  const spec = parseSourceSpec(text);
-  if ("fault" in spec) throw new EquipoiseError("EQ_CONFIG_BAD_VALUE", `source ${text} ${spec.fault}`);
-  if (spec.kind === "stdin") return new StdinSource(text, stdin, clock, logger);
-  return new FileSource(spec, speedFactor(config.speed), clock, logger);
 }

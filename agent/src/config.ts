@@ -14,10 +14,10 @@ import {
   texts,
 } from "@equipoise/shared";
 import * as z from "zod";
-import { parseSourceSpec } from "./source/spec.ts";
+import { parseSourceSpec, sourceForms } from "./source/spec.ts";
 
 const source: Setting<string[]> = {
-  ...texts([], "where ticks come from: file:PATH[?venue=V][&loop=true], stdin:", {
+  ...texts([], `where ticks come from: ${sourceForms}`, {
     placeholder: "SPEC",
     item: z.string().superRefine((spec, context) => {
       const parsed = parseSourceSpec(spec);
@@ -98,6 +98,7 @@ export const program: Program<typeof settings> = {
   settings,
   examples: [
     "equipoise-agent --source file:recording.txt.gz --speed max --once",
+    "equipoise-agent --source binance:BTCUSDT,ETHUSDT --source kraken:BTC/USD",
     "my-feed | equipoise-agent --agent-id pi-7 --source stdin: --broker mqtts://gateway:8883",
   ],
 };

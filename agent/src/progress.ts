@@ -4,6 +4,8 @@ import type { Clock, Logger } from "@equipoise/shared";
 export interface Counts {
   read: number;
   skipped: number;
+  /** Gap records; they are among the buffered. */
+  gaps: number;
   buffered: number;
   published: number;
   repeated: number;

@@ -126,8 +126,19 @@ export const errorTable = {
     retryable: false,
   },
   EQ_SOURCE_BAD_RECORD: {
-    cause: "a line of a tick source is not a trade",
-    remedy: "the line was skipped and counted; correct the source if it should have been a trade",
+    cause: "a line, frame or record of a tick source is not a trade",
+    remedy: "it was skipped and counted; correct the source if it should have been a trade",
+    retryable: false,
+  },
+  EQ_SOURCE_UNREACHABLE: {
+    cause: "no connection to a venue",
+    remedy:
+      "check the network and the venue's status page; retries go on, what was missed becomes a gap record",
+    retryable: true,
+  },
+  EQ_SOURCE_REFUSED: {
+    cause: "a venue refused a subscription",
+    remedy: "check that the venue has the symbol and how it is written there",
     retryable: false,
   },
   EQ_RECORD_INVALID: {

@@ -36,7 +36,14 @@ export interface AgentHeartbeat {
     acknowledged: number;
     reconnects: number;
   };
-  sources: { spec: string; state: "running" | "ended" | "failed"; ticks: number; skipped: number }[];
+  sources: {
+    spec: string;
+    state: "running" | "ended" | "failed";
+    ticks: number;
+    skipped: number;
+    /** Gap records that the source has written. */
+    gaps: number;
+  }[];
   /** What could not be found out is null. */
   device: {
     /** Share of all cores, 0 to 1. */

@@ -42,8 +42,8 @@ export interface Trade extends VenueTrade, Sequenced {
   type: "trade";
 }
 
-export interface Gap extends Sequenced {
-  type: "gap";
+/** What is missing from a stream. */
+export interface Missing {
   reason: GapReason;
   /** How many ticks are missing; null where unknown. */
   count: number | null;
@@ -53,6 +53,16 @@ export interface Gap extends Sequenced {
   toTradeId?: string;
   fromTimeUs?: number;
   toTimeUs?: number;
+}
+
+export interface Gap extends Sequenced, Missing {
+  type: "gap";
+}
+
+/** What a source knows to be missing: a gap before an agent has numbered it. */
+export interface VenueGap extends Missing {
+  venue: string;
+  symbol: string;
 }
 
 export type TickRecord = Trade | Gap;
@@ -84,6 +94,11 @@ function inTradeOrder(trade: Trade): Trade {
 function inGapOrder(gap: Gap): Gap {
   const { type, reason, count, agent, epoch, seq, ...range } = gap;
   return { type, reason, count, ...range, agent, epoch, seq };
+}
+
+/** True for the encoded form of a gap record, without decoding it. */
+export function isEncodedGap(payload: string): boolean {
+  return payload.startsWith('{"type":"gap"');
 }
 
 /**

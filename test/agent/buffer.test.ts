@@ -63,6 +63,44 @@ test("each stream counts from 1 without holes, in the order of arrival", async (
   t.match(recordOf(ticks[1] as BufferedTick), { ...trade(1), agent: "pi-7", epoch: buffer.epoch, seq: 1 });
 });
 
+test("a gap record takes a number in its stream, and is never its newest trade", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const { buffer, stop } = await open(t, directory);
+  const gap = { venue: "binance", symbol: "BTCUSDT", reason: "feed" as const, count: 2, fromTradeId: "2" };
+  buffer.put(trade(1));
+  buffer.gap(gap);
+  buffer.gap({ ...gap, symbol: "ETHUSDT", count: null });
+  buffer.put(trade(4));
+  buffer.gap(gap);
+  const ticks = await takeAll(buffer);
+  t.same(
+    ticks.map((tick) => [tick.stream.symbol, recordOf(tick).type, recordOf(tick).seq]),
+    [
+      ["BTCUSDT", "trade", 1],
+      ["BTCUSDT", "gap", 2],
+      ["ETHUSDT", "gap", 1],
+      ["BTCUSDT", "trade", 3],
+      ["BTCUSDT", "gap", 4],
+    ],
+  );
+  const { epoch } = buffer;
+  t.equal(
+    ticks[1]?.payload,
+    `{"type":"gap","reason":"feed","count":2,"fromTradeId":"2","agent":"pi-7","epoch":"${epoch}","seq":2}`,
+  );
+  t.same(
+    buffer.takeNewest().map((tick) => recordOf(tick).tradeId),
+    ["4"],
+  );
+  await stop();
+  const again = await open(t, directory);
+  t.match(
+    (await takeAll(again.buffer)).map((tick) => recordOf(tick).seq),
+    [1, 2, 1, 3, 4],
+    "it is as durable as a trade",
+  );
+});
+
 test("nothing can be taken before it is committed", async (t) => {
   const clock = new FakeClock();
   const { buffer } = await open(t, await temporaryDirectory(t), { clock, commitLatencyMs: 5 });

@@ -24,6 +24,7 @@ function collector(fullEvery = unlimited) {
   let waits = 0;
   const sink = {
     put: (trade: VenueTrade) => trades.push(trade) % fullEvery !== 0,
+    gap: () => true,
     room: async () => {
       waits += 1;
     },

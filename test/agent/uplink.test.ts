@@ -1,7 +1,7 @@
 import { systemClock } from "@equipoise/shared";
 import { type Test, test } from "tap";
+import { backoffMs } from "../../agent/src/backoff.ts";
 import type { BufferedTick, TickQueue } from "../../agent/src/buffer/queue.ts";
-import { backoffMs } from "../../agent/src/uplink/backoff.ts";
 import { Uplink, type UplinkOptions } from "../../agent/src/uplink/uplink.ts";
 import { Window } from "../../agent/src/uplink/window.ts";
 import { startReceivingBroker } from "./receiving-broker.ts";

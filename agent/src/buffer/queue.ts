@@ -30,6 +30,6 @@ export interface TickQueue {
   isEmpty(): boolean;
   /** Calls back whenever {@link TickQueue.take} has something again. */
   onReadable(callback: () => void): void;
-  /** The newest committed tick of each stream that has a newer one than at the last call. */
+  /** The newest committed trade of each stream that has a newer one than at the last call. */
   takeNewest(): BufferedTick[];
 }

@@ -2,13 +2,22 @@
  * Where ticks wait on the device: it numbers them, commits them in groups, hands out only what is committed, and deletes
  * what is settled. At a bound (`whenFull: block`) `put` says so and the sources pause.
  */
-import { type Clock, EquipoiseError, encodeRecord, type Logger, type VenueTrade } from "@equipoise/shared";
+import {
+  type Clock,
+  EquipoiseError,
+  encodeRecord,
+  isEncodedGap,
+  type Logger,
+  type Sequenced,
+  type VenueGap,
+  type VenueTrade,
+} from "@equipoise/shared";
 import { createEpoch } from "./epoch.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { Opened } from "./protocol.ts";
 import type { BufferedTick, Stream, TickQueue } from "./queue.ts";
 import { Reader } from "./reader.ts";
-import { Streams } from "./streams.ts";
+import { type NumberedStream, Streams } from "./streams.ts";
 import { StoreThread } from "./thread.ts";
 
 export interface BufferOptions {
@@ -102,10 +111,14 @@ export class SqliteBuffer implements TickQueue {
   /** Takes and numbers a trade; see TickSink of the sources. */
   put(trade: VenueTrade): boolean {
     const stream = this.#streams.of(trade.venue, trade.symbol);
-    stream.seq += 1;
-    const { agentId: agent } = this.#options;
-    const record = { ...trade, type: "trade" as const, agent, epoch: this.#epoch, seq: stream.seq };
-    this.#groupCommit.add(stream, encodeRecord(record));
+    this.#groupCommit.add(stream, encodeRecord({ ...trade, type: "trade", ...this.#place(stream) }));
+    return !this.#isFull();
+  }
+
+  /** Takes and numbers a gap record; see TickSink of the sources. */
+  gap({ venue, symbol, ...missing }: VenueGap): boolean {
+    const stream = this.#streams.of(venue, symbol);
+    this.#groupCommit.add(stream, encodeRecord({ ...missing, type: "gap", ...this.#place(stream) }));
     return !this.#isFull();
   }
 
@@ -179,11 +192,16 @@ export class SqliteBuffer implements TickQueue {
     this.#reader.begin(begin, end);
   }
 
+  #place(stream: NumberedStream): Sequenced {
+    stream.seq += 1;
+    return { agent: this.#options.agentId, epoch: this.#epoch, seq: stream.seq };
+  }
+
   #take(ticks: BufferedTick[], usedBytes: number): void {
     this.#usedBytes = usedBytes;
     this.#end += ticks.length;
     this.#committed += ticks.length;
-    for (const tick of ticks) this.#newest.set(tick.stream, tick);
+    for (const tick of ticks) if (!isEncodedGap(tick.payload)) this.#newest.set(tick.stream, tick);
     this.#reader.committed(ticks);
     if (this.#roomWaiters.length === 0 || this.#isFull()) return;
     for (const resolve of this.#roomWaiters.splice(0)) resolve();

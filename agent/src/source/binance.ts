@@ -1,59 +1,36 @@
 /** Trade frames of Binance's combined streams, spot and futures. */
-import {
-  EquipoiseError,
-  normaliseSymbol,
-  reasonOf,
-  type VenueTrade,
-  venueTradeFault,
-} from "@equipoise/shared";
-
-interface Frame {
-  data?: {
-    e?: unknown;
-    s?: unknown;
-    t?: unknown;
-    p?: unknown;
-    q?: unknown;
-    T?: unknown;
-    m?: unknown;
-  };
-}
+import { normaliseSymbol, type VenueTrade } from "@equipoise/shared";
+import { badRecord, checkedTrade, type Fields, fieldsOf, parseJson } from "./fields.ts";
 
 /**
  * The trade of one frame: `{"stream":"btcusdt@trade","data":{"e":"trade","s":…,"t":…,"p":"…","q":"…","T":ms,"m":…}}`.
- * Binance sends price and quantity as JSON strings, so the digits are the venue's own.
  * @throws EquipoiseError EQ_SOURCE_BAD_RECORD with the reason
  */
 export function parseBinanceFrame(frame: string, venue: string, receivedTimeUs: number): VenueTrade {
-  const data = parse(frame)?.data;
-  if (data?.e !== "trade") throw bad(`the frame is no trade (its event is ${JSON.stringify(data?.e)})`);
+  const data = fieldsOf(fieldsOf(parseJson(frame)).data);
+  if (data.e !== "trade") throw badRecord(`the frame is no trade (its event is ${JSON.stringify(data.e)})`);
+  return binanceTrade(data, venue, receivedTimeUs);
+}
+
+/**
+ * The trade of an event's data. Binance sends price and quantity as JSON strings, so the digits are the venue's own.
+ * @throws EquipoiseError EQ_SOURCE_BAD_RECORD with the reason
+ */
+export function binanceTrade(data: Fields, venue: string, receivedTimeUs: number): VenueTrade {
   const { s, t, p, q, T, m } = data;
-  if (typeof s !== "string") throw bad(`"s" must be the symbol, not ${JSON.stringify(s)}`);
-  if (!Number.isSafeInteger(t)) throw bad(`"t" must be the trade id, not ${JSON.stringify(t)}`);
-  if (!Number.isSafeInteger(T)) throw bad(`"T" must be the time in ms, not ${JSON.stringify(T)}`);
-  if (typeof m !== "boolean") throw bad(`"m" must be true or false, not ${JSON.stringify(m)}`);
-  const trade: VenueTrade = {
+  if (typeof s !== "string") throw badRecord(`"s" must be the symbol, not ${JSON.stringify(s)}`);
+  if (!Number.isSafeInteger(t)) throw badRecord(`"t" must be the trade id, not ${JSON.stringify(t)}`);
+  if (!Number.isSafeInteger(T)) throw badRecord(`"T" must be the time in ms, not ${JSON.stringify(T)}`);
+  if (typeof m !== "boolean") throw badRecord(`"m" must be true or false, not ${JSON.stringify(m)}`);
+  return checkedTrade({
     venue,
     symbol: normaliseSymbol(s),
     tradeId: String(t),
-    price: p as string,
-    size: q as string,
+    price: p,
+    size: q,
     // m: the buyer is the maker, so the taker sold.
     side: m ? "sell" : "buy",
     exchangeTimeUs: (T as number) * 1000,
     receivedTimeUs,
-  };
-  const fault = venueTradeFault(trade);
-  if (fault !== undefined) throw bad(fault);
-  return trade;
+  });
 }
-
-function parse(frame: string): Frame | null {
-  try {
-    return JSON.parse(frame);
-  } catch (error) {
-    throw bad(`not JSON: ${reasonOf(error)}`);
-  }
-}
-
-const bad = (reason: string): EquipoiseError => new EquipoiseError("EQ_SOURCE_BAD_RECORD", reason);

@@ -35,9 +35,9 @@ export class FileSource implements Source {
   }
 
   status(): SourceStatus {
-    const { ticks, skipped } = this.#intake;
+    const { ticks, skipped, gaps } = this.#intake;
     const done = this.#sizeBytes === 0 ? null : Math.min(1, this.#readBytes / this.#sizeBytes);
-    return { spec: this.#spec.text, state: this.#state, ticks, skipped, done };
+    return { spec: this.#spec.text, state: this.#state, ticks, skipped, gaps, done };
   }
 
   async open(): Promise<void> {

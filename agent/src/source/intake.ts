@@ -1,72 +1,92 @@
-/** The part that all line sources share: lines in, trades out, bad lines skipped, counted and reported. */
-import { EquipoiseError, type Logger, limits, reasonOf, type VenueTrade } from "@equipoise/shared";
+/** What all sources share: pieces of input in, trades out, bad pieces skipped, counted and reported. */
+import {
+  EquipoiseError,
+  type Logger,
+  limits,
+  reasonOf,
+  type VenueGap,
+  type VenueTrade,
+} from "@equipoise/shared";
 import { type Line, tooLong } from "./lines.ts";
 import type { TickSink } from "./source.ts";
 
-const reportedLines = 5;
+const reportedSkips = 5;
 
 export class Intake {
   ticks = 0;
   skipped = 0;
+  gaps = 0;
   readonly #spec: string;
   readonly #logger: Logger;
-  #line = 0;
+  readonly #unit: "line" | "frame" | "record";
+  #number = 0;
 
-  constructor(spec: string, logger: Logger) {
+  /** @param unit what the input comes in */
+  constructor(spec: string, logger: Logger, unit: "line" | "frame" | "record" = "line") {
     this.#spec = spec;
     this.#logger = logger;
+    this.#unit = unit;
   }
 
-  /** Line numbers count from 1 again. */
+  /** Numbers count from 1 again. */
   beginPass(): void {
-    this.#line = 0;
+    this.#number = 0;
   }
 
-  /** What `read` makes of the next line, or undefined when it is empty or was skipped as malformed. */
-  next<T>(line: Line, read: (text: string) => T): T | undefined {
-    this.#line += 1;
-    if (line === "") return undefined;
-    if (line !== tooLong) return this.attempt(() => read(line));
-    this.#skip(`the line is longer than ${limits.maxRecordBytes} bytes`);
+  /** What `read` makes of the next piece, or undefined when it is empty or was skipped as malformed. */
+  next<T>(text: Line, read: (text: string) => T): T | undefined {
+    this.#number += 1;
+    if (text === "") return undefined;
+    if (text !== tooLong) return this.attempt(() => read(text));
+    this.skip(`the ${this.#unit} is longer than ${limits.maxRecordBytes} bytes`);
     return undefined;
   }
 
-  /** Puts the trade of the current line. False when the sink is full. */
+  /** Puts the trade of the current piece. False when the sink is full. */
   put(trade: VenueTrade, sink: TickSink): boolean {
     const more = this.attempt(() => sink.put(trade));
     if (more !== undefined) this.ticks += 1;
     return more ?? true;
   }
 
-  /** Runs a step on the current line; an expected fault skips the line. */
+  /** Puts a gap record. False when the sink is full. */
+  putGap(gap: VenueGap, sink: TickSink): boolean {
+    const more = this.attempt(() => sink.gap(gap));
+    if (more !== undefined) this.gaps += 1;
+    return more ?? true;
+  }
+
+  /** Runs a step on the current piece; an expected fault skips the piece. */
   attempt<T>(step: () => T): T | undefined {
     try {
       return step();
     } catch (error) {
       if (!(error instanceof EquipoiseError)) throw error;
-      this.#skip(reasonOf(error));
+      this.skip(reasonOf(error));
       return undefined;
     }
   }
 
-  /** Says how many bad lines were not reported one by one. */
-  end(): void {
-    const unreported = this.skipped - reportedLines;
-    if (unreported <= 0) return;
-    const counts = { source: this.#spec, skipped: this.skipped, unreported };
+  /** Counts and reports the current piece as bad. */
+  skip(reason: string): void {
+    this.skipped += 1;
+    if (this.skipped > reportedSkips) return;
+    // What does not come one by one has no number.
+    const which = this.#number === 0 ? {} : { [this.#unit]: this.#number };
     this.#logger.warn(
-      { event: "linesSkipped", code: "EQ_SOURCE_BAD_RECORD", ...counts },
-      `${unreported} more lines were skipped`,
+      { event: `${this.#unit}Skipped`, code: "EQ_SOURCE_BAD_RECORD", source: this.#spec, ...which, reason },
+      `${[this.#spec, this.#unit, ...Object.values(which)].join(" ")} was skipped: ${reason}`,
     );
   }
 
-  #skip(reason: string): void {
-    this.skipped += 1;
-    if (this.skipped > reportedLines) return;
-    const where = { source: this.#spec, line: this.#line, reason };
+  /** Says how many bad pieces were not reported one by one. */
+  end(): void {
+    const unreported = this.skipped - reportedSkips;
+    if (unreported <= 0) return;
+    const counts = { source: this.#spec, skipped: this.skipped, unreported };
     this.#logger.warn(
-      { event: "lineSkipped", code: "EQ_SOURCE_BAD_RECORD", ...where },
-      `${this.#spec} line ${this.#line} was skipped: ${reason}`,
+      { event: `${this.#unit}sSkipped`, code: "EQ_SOURCE_BAD_RECORD", ...counts },
+      `${unreported} more ${this.#unit}s were skipped`,
     );
   }
 }

@@ -1,22 +1,28 @@
-/** Trades in the product's own form, one JSON object a line: what any program can write without knowing a venue. */
+/** Trades in the product's own form, one JSON object each: what any program can write without knowing a venue. */
 import {
   decimalFromNumberToken,
-  EquipoiseError,
   normaliseSymbol,
   parseJsonKeepingDigits,
-  reasonOf,
   type VenueTrade,
-  venueTradeFault,
 } from "@equipoise/shared";
+import { badRecord, checkedTrade, isFields, parseJson } from "./fields.ts";
 
 /**
  * A trade from its fields; `receivedTimeUs` is filled in where absent, numbers keep the digits they were written with.
  * @throws EquipoiseError EQ_SOURCE_BAD_RECORD with the reason
  */
 export function parseNormalisedTrade(line: string, receivedTimeUs: number): VenueTrade {
-  const fields = parse(line);
+  return normalisedTrade(parseJson(line, parseJsonKeepingDigits), receivedTimeUs);
+}
+
+/**
+ * The same of a value that {@link parseJsonKeepingDigits} gave.
+ * @throws EquipoiseError EQ_SOURCE_BAD_RECORD with the reason
+ */
+export function normalisedTrade(fields: unknown, receivedTimeUs: number): VenueTrade {
+  if (!isFields(fields)) throw badRecord("a trade must be a JSON object");
   const { venue, symbol, tradeId, side } = fields;
-  const trade = {
+  return checkedTrade({
     venue: typeof venue === "string" ? venue.toLowerCase() : venue,
     symbol: typeof symbol === "string" ? normaliseSymbol(symbol) : symbol,
     ...(tradeId === undefined || tradeId === null ? {} : { tradeId }),
@@ -25,22 +31,7 @@ export function parseNormalisedTrade(line: string, receivedTimeUs: number): Venu
     side,
     exchangeTimeUs: integer(fields.exchangeTimeUs),
     receivedTimeUs: integer(fields.receivedTimeUs ?? receivedTimeUs),
-  };
-  const fault = venueTradeFault(trade);
-  if (fault !== undefined) throw bad(fault);
-  return trade as VenueTrade;
-}
-
-function parse(line: string): Record<string, unknown> {
-  try {
-    const value = parseJsonKeepingDigits(line);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-      return value as Record<string, unknown>;
-    }
-  } catch (error) {
-    throw bad(`not JSON: ${reasonOf(error)}`);
-  }
-  throw bad("a trade must be a JSON object");
+  });
 }
 
 const decimal = (value: unknown): unknown =>
@@ -48,5 +39,3 @@ const decimal = (value: unknown): unknown =>
 
 const integer = (value: unknown): unknown =>
   typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
-
-const bad = (reason: string): EquipoiseError => new EquipoiseError("EQ_SOURCE_BAD_RECORD", reason);

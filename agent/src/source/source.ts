@@ -1,5 +1,5 @@
 /** What every source of ticks is, and what it is given to write to. */
-import type { VenueTrade } from "@equipoise/shared";
+import type { VenueGap, VenueTrade } from "@equipoise/shared";
 
 /** Where a source puts its trades. */
 export interface TickSink {
@@ -9,6 +9,8 @@ export interface TickSink {
    * @throws EquipoiseError EQ_TOPIC_INVALID, EQ_LIMIT_REACHED when the trade's stream cannot exist
    */
   put(trade: VenueTrade): boolean;
+  /** Takes a gap record in the same way. */
+  gap(gap: VenueGap): boolean;
   /** Resolves when there is room again, and when the agent stops. */
   room(): Promise<void>;
 }
@@ -18,6 +20,8 @@ export interface SourceStatus {
   state: "running" | "ended" | "failed";
   ticks: number;
   skipped: number;
+  /** Gap records written. */
+  gaps: number;
   /** How much of a file has been read, 0 to 1 (of the current pass when it loops); null for other sources. */
   done: number | null;
 }
@@ -25,11 +29,11 @@ export interface SourceStatus {
 /** One source; `open`, then `run` once, then `stop` at any time. */
 export interface Source {
   status(): SourceStatus;
-  /** @throws EquipoiseError EQ_SOURCE_UNREADABLE */
+  /** @throws EquipoiseError EQ_SOURCE_UNREADABLE, EQ_LISTEN_FAILED */
   open(): Promise<void>;
   /**
    * Resolves when the source has ended or was stopped.
-   * @throws EquipoiseError EQ_SOURCE_UNREADABLE when it breaks off; what came before has been put
+   * @throws EquipoiseError EQ_SOURCE_UNREADABLE, EQ_SOURCE_REFUSED when it breaks off; what came before has been put
    */
   run(sink: TickSink): Promise<void>;
   stop(): void;

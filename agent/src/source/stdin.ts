@@ -22,8 +22,8 @@ export class StdinSource implements Source {
   }
 
   status(): SourceStatus {
-    const { ticks, skipped } = this.#intake;
-    return { spec: this.#spec, state: this.#state, ticks, skipped, done: null };
+    const { ticks, skipped, gaps } = this.#intake;
+    return { spec: this.#spec, state: this.#state, ticks, skipped, gaps, done: null };
   }
 
   async open(): Promise<void> {}

@@ -4,7 +4,7 @@
  */
 import { type Clock, EquipoiseError, type Logger, reasonOf, sendAtOnce, systemCode } from "@equipoise/shared";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs } from "../backoff.ts";
 
 export interface ConnectionOptions {
   urls: readonly string[];

@@ -3,7 +3,7 @@
 const firstCeilingMs = 250;
 
 /**
- * @param round how many times every broker has been tried in vain
+ * @param round how many attempts were in vain
  * @param random uniform in [0, 1)
  * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  */

@@ -1,0 +1,62 @@
+/** All symbols of one venue source: each tick to its symbol's continuity. */
+import {
+  type Clock,
+  EquipoiseError,
+  type Missing,
+  normaliseSymbol,
+  type VenueTrade,
+} from "@equipoise/shared";
+import { Continuity } from "./continuity.ts";
+import type { VenueTick } from "./venue.ts";
+
+export interface FeedOptions {
+  clock: Clock;
+  trade: (trade: VenueTrade) => void;
+  gap: (symbol: string, missing: Missing) => void;
+}
+
+/** A venue may name a symbol otherwise than it was asked for; one that invents symbols must not fill the memory. */
+const maxSymbols = 1_000;
+
+export class Feed {
+  readonly #options: FeedOptions;
+  readonly #continuities = new Map<string, Continuity>();
+
+  constructor(symbols: readonly string[], options: FeedOptions) {
+    this.#options = options;
+    for (const symbol of symbols) this.#of(normaliseSymbol(symbol));
+  }
+
+  get repeated(): number {
+    return [...this.#continuities.values()].reduce((sum, { repeated }) => sum + repeated, 0);
+  }
+
+  /** @throws EquipoiseError EQ_LIMIT_REACHED when there are too many symbols */
+  take(ticks: readonly VenueTick[], snapshot: boolean): void {
+    for (const tick of ticks) this.#of(tick.trade.symbol).take(tick, snapshot);
+  }
+
+  lost(timeUs: number): void {
+    for (const continuity of this.#continuities.values()) continuity.lost(timeUs);
+  }
+
+  regained(timeUs: number): void {
+    for (const continuity of this.#continuities.values()) continuity.regained(timeUs);
+  }
+
+  settle(): void {
+    for (const continuity of this.#continuities.values()) continuity.settle();
+  }
+
+  #of(symbol: string): Continuity {
+    const known = this.#continuities.get(symbol);
+    if (known !== undefined) return known;
+    if (this.#continuities.size >= maxSymbols) {
+      throw new EquipoiseError("EQ_LIMIT_REACHED", `the venue names more than ${maxSymbols} symbols`);
+    }
+    const { clock, trade, gap } = this.#options;
+    const continuity = new Continuity({ clock, trade, gap: (missing) => gap(symbol, missing) });
+    this.#continuities.set(symbol, continuity);
+    return continuity;
+  }
+}
