@@ -30,9 +30,10 @@ function stateOf(pool: PoolStatus): string[] {
 function membersOf({ memberReports: members }: PoolStatus): string[] {
   if (members.length === 0) return ["  no members"];
   const width = Math.max(8, ...members.map(({ clientId }) => clientId.length));
+  const rows = members.toSorted((a, b) => (a.clientId < b.clientId ? -1 : 1));
   const total = members.reduce((sum, { takenInMinute }) => sum + takenInMinute, 0);
   const columns = `  ${"member".padEnd(width)}  health     held/credit   share   service     score    settled`;
-  return [columns, ...members.flatMap((member) => memberRows(member, width, total))];
+  return [columns, ...rows.flatMap((member) => memberRows(member, width, total))];
 }
 
 function memberRows(member: MemberReport, width: number, total: number): string[] {
@@ -60,7 +61,7 @@ function remarksOf(member: MemberReport): string[] {
   const { health, healthReason, healthForMs, guest, weight, extraWork, errorRate, acknowledgesEarly } =
     member;
   const remarks: string[] = [];
-  if (healthReason !== "") remarks.push(`${health} since ${ago(healthForMs)}: ${healthReason}`);
+  if (healthReason !== "") remarks.push(`${health.toLowerCase()} for ${ago(healthForMs)}: ${healthReason}`);
   if (guest) remarks.push("helps out");
   if (weight !== 1) remarks.push(`weight ${weight}`);
   if (extraWork > 0) remarks.push(`reports ${Math.round(extraWork)} more to do`);
@@ -79,11 +80,14 @@ function explain({ timeMs, topic, waiting, picked, weighed, leftOut }: Decision)
   const name = ({ clientId, score, inFlight, credit }: Decision["weighed"][number]): string =>
     `${clientId} ${score === null ? "" : `${number(score)} `}(${inFlight}/${credit})`;
   const chosen = weighed.find(({ clientId }) => clientId === picked);
-  const others = weighed.filter((one) => one !== chosen).map(name);
+  const others = weighed
+    .filter((one) => one !== chosen)
+    .sort((a, b) => (a.score ?? 0) - (b.score ?? 0))
+    .map(name);
   const against = others.length === 0 ? "" : ` against ${others.join(", ")}`;
   const what =
     chosen === undefined
-      ? `waits for a better one than who has credit:${against}`
+      ? `waits, for that is sooner than who has credit: ${others.join(", ")}`
       : `${name(chosen)}${against}`;
   const out = leftOut.map(({ clientId, reason }) => `${clientId} is ${reason}`);
   const time = new Date(timeMs).toISOString().slice(11, 23);

@@ -117,9 +117,10 @@ export class Chooser {
   }
 }
 
-function whyLeftOut({ draining, operatorSays, health }: Member, nowMs: number): string {
+function whyLeftOut({ draining, frozen, operatorSays, health }: Member, nowMs: number): string {
   if (draining) return "draining";
   if (operatorSays !== undefined) return `${operatorSays}: set by the operator`;
+  if (frozen) return "frozen: nothing is heard of it";
   const seconds = Math.round((nowMs - health.changedAtMs) / 1_000);
   return `${health.state} for ${seconds} s: ${health.reason}`;
 }

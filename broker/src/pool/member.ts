@@ -5,6 +5,7 @@ import type { Backlog } from "./backlog.ts";
 import { Credits } from "./credits.ts";
 import type { Delivery, Holder } from "./delivery.ts";
 import { ReportedLoad, type SeenLoad } from "./reported-load.ts";
+import { SlowStart } from "./slow-start.ts";
 import { TrackRecord } from "./track-record.ts";
 
 /** The connection of a member as its pools see it. */
@@ -39,9 +40,6 @@ export interface MemberOwner {
   onReturned(delivery: Delivery): void;
 }
 
-/** Credit that a member has at the start of its slow start, and how long that lasts. */
-const slowStartCredit = 2;
-const slowStartMs = 10_000;
 /** Work in milliseconds that a member which acknowledges early is given at most ahead of its own reports. */
 const earlyWorkMs = 10;
 
@@ -64,7 +62,6 @@ export class Member implements MemberView, Holder, Patient {
   readonly health: MemberHealth;
   readonly record = new TrackRecord();
   readonly reported = new ReportedLoad();
-  readonly joinedAtMs: number;
   guest: boolean;
   /** Configured; `undefined` leaves it to the member. */
   configuredWeight: number | undefined;
@@ -72,7 +69,7 @@ export class Member implements MemberView, Holder, Patient {
   /** Its subscriptions in this pool: each backlog it takes from, with the granted QoS. */
   readonly subscriptions = new Map<Backlog, number>();
   readonly #credits = new Credits();
-  #slowStartTo: number | undefined;
+  readonly #slowStart: SlowStart;
   /** What it holds, in the order of sending. */
   readonly #held = new Set<Delivery>();
   /** Messages taken from it after a timeout that it has not answered yet: each still costs a credit. */
@@ -83,6 +80,8 @@ export class Member implements MemberView, Holder, Patient {
   operatorSays: HealthState | undefined;
   /** Messages taken back because it froze. */
   rescued = 0;
+  /** When that was last, and when the oldest of them had been sent. */
+  #rescue: { atMs: number; sentAtMs: number } | undefined;
   /** What was expected of it at `#expectedAtMs`: asked for once for each message, it changes once a turn. */
   #expectedMs: number | undefined;
   #expectedAtMs = Number.NaN;
@@ -93,9 +92,9 @@ export class Member implements MemberView, Holder, Patient {
     this.receiver = receiver;
     this.#owner = owner;
     this.guest = guest;
-    this.joinedAtMs = owner.nowMs();
-    this.health = new MemberHealth(random, this.joinedAtMs);
-    this.#slowStartTo = slowStartTo;
+    const nowMs = owner.nowMs();
+    this.health = new MemberHealth(random, nowMs);
+    this.#slowStart = new SlowStart(slowStartTo, nowMs);
     this.configuredWeight = weight;
   }
 
@@ -109,27 +108,25 @@ export class Member implements MemberView, Holder, Patient {
 
   get credit(): number {
     const { limit } = this.#credits;
-    return this.#slowStartTo === undefined ? limit : Math.min(limit, this.#slowStartLimit(this.#slowStartTo));
-  }
-
-  /** Grows by the same steps all the time, so that a newcomer is known before it has much. */
-  #slowStartLimit(to: number): number {
-    const share = (this.#owner.nowMs() - this.joinedAtMs) / slowStartMs;
-    if (share >= 1) {
-      this.#slowStartTo = undefined;
-      return Number.POSITIVE_INFINITY;
-    }
-    return Math.floor(slowStartCredit + Math.max(0, to - slowStartCredit) * share);
+    const nowMs = this.#owner.nowMs();
+    return this.#slowStart.over(nowMs) ? limit : Math.min(limit, this.#slowStart.limit(nowMs));
   }
 
   /** Past its slow start, if it had one. */
   get established(): boolean {
-    return this.#slowStartTo === undefined || this.#owner.nowMs() - this.joinedAtMs >= slowStartMs;
+    return this.#slowStart.over(this.#owner.nowMs());
   }
 
-  /** It gets nothing new: it drains, or the operator has taken it out. */
+  /** It gets nothing new: it drains, it is frozen, or the operator has taken it out. */
   get resting(): boolean {
-    return this.draining || this.operatorSays === "UNHEALTHY";
+    return this.draining || this.operatorSays === "UNHEALTHY" || (this.#rescue !== undefined && this.frozen);
+  }
+
+  /** What it held was taken back, and nothing has been heard of it since. */
+  get frozen(): boolean {
+    if (this.#rescue !== undefined && this.receiver.lastHeardAtMs > this.#rescue.atMs)
+      this.#rescue = undefined;
+    return this.#rescue !== undefined;
   }
 
   /** As far as choosing goes. */
@@ -203,6 +200,7 @@ export class Member implements MemberView, Holder, Patient {
   // What checkers of health go by.
 
   get oldestSentAtMs(): number | undefined {
+    if (this.#rescue !== undefined && this.frozen) return this.#rescue.sentAtMs;
     for (const { sentAtMs } of this.#held) return sentAtMs;
     return undefined;
   }
@@ -325,6 +323,9 @@ export class Member implements MemberView, Holder, Patient {
   rescue(nowMs: number): number {
     if (!isFrozen(this, nowMs)) return 0;
     const held = [...this.#held].filter((delivery) => this.#qosOf(delivery) === 1);
+    const oldest = held[0];
+    if (oldest === undefined) return 0;
+    this.#rescue = { atMs: nowMs, sentAtMs: oldest.sentAtMs };
     // The newest first, so that the oldest is the next to be taken.
     for (const delivery of held.reverse()) {
       this.#withdraw(delivery);

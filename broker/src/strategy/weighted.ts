@@ -29,8 +29,4 @@ export class Weighted implements Strategy {
     this.#balance.set(chosen, (this.#balance.get(chosen) ?? 0) - total);
     return { kind: "picked", member: chosen };
   }
-
-  scoreOf({ weight }: MemberView): number {
-    return -weight;
-  }
 }
