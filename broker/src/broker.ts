@@ -10,6 +10,7 @@ import {
   version,
 } from "@equipoise/shared";
 import { type Auth, createAuth, requireSafety } from "./auth/index.ts";
+import { BalancingFiles } from "./balancing/balancing-files.ts";
 import type { BrokerConfig } from "./config.ts";
 import { ControlServer } from "./control/control-server.ts";
 import { PoolOperations } from "./control/pool-operations.ts";
@@ -48,6 +49,7 @@ export class Broker implements Service {
   readonly #random: () => number;
   readonly #events: Events;
   readonly #auth: Auth;
+  readonly #balancing: BalancingFiles;
   readonly #listeners: Listener[];
   readonly #journal: Journal;
   readonly #pools: Pools;
@@ -77,6 +79,8 @@ export class Broker implements Service {
     this.#events = events;
     this.#auth = createAuth(config, { events, clock });
     const { authoriser, failures } = this.#auth;
+    const balancing = new BalancingFiles(config.balancingFiles, random);
+    this.#balancing = balancing;
     const turn = new Turn(clock);
     const router = new Router();
     const onReadFailed = (error: Error): void => noteFailure(events, error);
@@ -115,6 +119,7 @@ export class Broker implements Service {
       declared: config.pools,
       rules: config.routing,
       undeclared: config.undeclaredPools,
+      ruled: (policy) => balancing.ruled(policy),
       dead,
       maxHotBytes: limits.maxHotBytes,
       maxPools: limits.maxPools,
@@ -190,6 +195,7 @@ export class Broker implements Service {
   /** Recovers the journal, then listens; logs `ready` with the bound addresses. */
   async start(): Promise<void> {
     await this.#loadUsers();
+    await this.#loadBalancing();
     const http = await this.#operations.start();
     const { queues, retained, sessions } = await this.#journal.start();
     this.#retained.recover(retained);
@@ -229,12 +235,13 @@ export class Broker implements Service {
     }
   }
 
-  /** Reads users and certificates again; what is broken leaves in force what was read before. */
+  /** Reads users, balancing files and certificates again; what is broken leaves in force what was read before. */
   async reload(): Promise<void> {
     await this.#attempt(async () => {
       await this.#loadUsers();
       this.#gate.reviewAccess();
     });
+    await this.#attempt(() => this.#loadBalancing());
     await this.#attempt(async () => {
       for (const listener of this.#listeners) await listener.reload();
       this.#events.emit({ event: "certificates.loaded" });
@@ -247,6 +254,14 @@ export class Broker implements Service {
     if (users === undefined || path === undefined) return;
     await users.load();
     this.#events.emit({ event: "users.loaded", path, users: users.count });
+  }
+
+  async #loadBalancing(): Promise<void> {
+    const { length: files } = this.#config.balancingFiles;
+    if (files === 0) return;
+    const changed = await this.#balancing.load();
+    this.#events.emit({ event: "balancing.loaded", files, changed: changed.length });
+    for (const pool of changed) this.#pools.rule(pool);
   }
 
   async #attempt(work: () => Promise<void>): Promise<void> {

@@ -45,7 +45,7 @@ const mebibyte = 2 ** 20;
 const balancing = {
   strategy: z.enum(strategyNames).optional(),
   health: z.enum(healthCheckerNames).optional(),
-  weights: z.record(z.string().min(1), z.number().min(0).max(1_000_000)).optional(),
+  weights: z.record(z.string().min(1), z.number().min(0).max(limits.maxWeight)).optional(),
   ordering: z.enum(["none", "key"]).optional(),
   key: z.string().min(1).max(limits.maxIdLength).optional(),
   ackTimeoutMs: z.int().min(1).optional(),
@@ -122,6 +122,9 @@ export const settings = {
     "declared pools: they exist from the start and may push back on publishers",
   ),
   routing: structure(z.array(rule).max(1_000), [], "rules: how pools of a name or a topic are balanced"),
+  balancingFiles: texts([], "balancing rules of pools, Protobuf as JSON or binary; read again on SIGHUP", {
+    placeholder: "FILE",
+  }),
   undeclaredPools: {
     allow: flag(true, "a subscription to $share/NAME/FILTER makes the pool NAME"),
     maxBacklogBytes: bytes(
@@ -182,6 +185,7 @@ export const program: Program<typeof settings> = {
     "equipoise-broker --config broker.yaml --print-config",
     "equipoise-broker users add pi-7 --role agent --users-file users.yaml",
     "equipoise-broker pools --watch --data-dir ./broker-data",
+    "equipoise-broker balancing show pricing --data-dir ./broker-data",
     "equipoise-broker certs server --host gateway.local --dir certs",
   ],
 };

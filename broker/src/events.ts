@@ -14,6 +14,7 @@ export type BrokerEvent =
     }
   | { event: "users.loaded"; path: string; users: number }
   | { event: "certificates.loaded" }
+  | { event: "balancing.loaded"; files: number; changed: number }
   | { event: "reload.failed"; code: string; detail: string }
   | { event: "subscription.refused"; clientId: string; filter: string; reason: string }
   | { event: "pool.created"; pool: string; declared: boolean; backlog: number }

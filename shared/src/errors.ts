@@ -18,6 +18,11 @@ export const errorTable = {
     remedy: "check the path, the permissions and the syntax at the line that the message names",
     retryable: false,
   },
+  EQ_CONFIG_BALANCING: {
+    cause: "balancing rules cannot be read, or say something that is not allowed",
+    remedy: "correct what the message names; docs/balancing-schema.md has the fields and their bounds",
+    retryable: false,
+  },
   EQ_USAGE: {
     cause: "the command line is not understood",
     remedy: "run the command with --help",
@@ -51,6 +56,11 @@ export const errorTable = {
   EQ_FILE_EXISTS: {
     cause: "a file with a key or a certificate would be overwritten",
     remedy: "choose another name or directory, or say --force to replace it",
+    retryable: false,
+  },
+  EQ_FILE_UNWRITABLE: {
+    cause: "a file that was asked for cannot be written",
+    remedy: "check the directory, the permissions and the space on the disk, or choose another path",
     retryable: false,
   },
   EQ_NOT_AUTHORISED: {

@@ -10,6 +10,12 @@ export const limits = {
   maxRecordBytes: 16_384,
   /** Most records in one batch payload. */
   maxBatchRecords: 4_096,
+  /** Largest file of balancing rules, in either format, in bytes. */
+  maxBalancingBytes: 1_048_576,
+  /** Most instances in one file of balancing rules. */
+  maxBalancingInstances: 10_000,
+  /** Largest weight of a member. */
+  maxWeight: 1_000_000,
   /** Longest decimal string (price or size), in characters. */
   maxDecimalLength: 64,
 } as const;

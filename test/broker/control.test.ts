@@ -31,7 +31,10 @@ test("pools shows members and backlog, as a table and as JSON", async (t) => {
   const publisher = await MqttClient.connect(t, port, "publisher");
   for (let number = 0; number < 20; number++) await publisher.publish("ticks/a", `m${number}`);
   const table = operate(dataDir, "pools");
-  t.match(table.stdout, /p {2}declared, performance_based, advanced health, ticks\/#\n {2}backlog 4 .* in flight 16/);
+  t.match(
+    table.stdout,
+    /p {2}declared, performance_based, advanced health, ticks\/#\n {2}backlog 4 .* in flight 16/,
+  );
   t.match(table.stdout, /member-1 +HEALTHY +16\/16/);
   const status = JSON.parse(operate(dataDir, "pools", "--json").stdout);
   t.match(status, {

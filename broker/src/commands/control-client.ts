@@ -4,13 +4,17 @@ import { join, resolve } from "node:path";
 import { EquipoiseError, systemCode } from "@equipoise/shared";
 import type { Environment } from "./command.ts";
 
-export const controlHelp = `  --data-dir DIR   the running broker's data directory (EQUIPOISE_DATA_DIR; default ./.equipoise/broker)
-  --control PATH   its control socket, where it is not in the data directory
+export const socketHelp = `  --data-dir DIR   the running broker's data directory (EQUIPOISE_DATA_DIR; default ./.equipoise/broker)
+  --control PATH   its control socket, where it is not in the data directory`;
+export const controlHelp = `${socketHelp}
   --json           print JSON`;
 
-export const controlOptions = {
+export const socketOptions = {
   "data-dir": { type: "string" },
   control: { type: "string" },
+} as const;
+export const controlOptions = {
+  ...socketOptions,
   json: { type: "boolean", default: false },
 } as const;
 

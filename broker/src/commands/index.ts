@@ -5,6 +5,7 @@ import type { Command, Environment } from "./command.ts";
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   users: async () => (await import("./users.ts")).users,
   pools: async () => (await import("./pools.ts")).pools,
+  balancing: async () => (await import("./balancing.ts")).balancing,
   dead: async () => (await import("./dead.ts")).dead,
   certs: async () => (await import("./certs.ts")).certs,
 };

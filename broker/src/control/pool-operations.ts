@@ -1,5 +1,5 @@
 /** What an operator can see and do while the broker runs. */
-import { EquipoiseError, type MemberReport, type PoolReport } from "@equipoise/shared";
+import { EquipoiseError, limits, type MemberReport, type PoolReport } from "@equipoise/shared";
 import * as z from "zod";
 import { createHealthChecker, healthCheckerNames, healthStates } from "../health/index.ts";
 import type { DeadLetter, DeadLetters } from "../pool/dead-letters.ts";
@@ -25,7 +25,7 @@ export const poolTuning = z.strictObject({
   strategy: z.enum(strategyNames).optional(),
   health: z.enum(healthCheckerNames).optional(),
   /** By client id; added to those there are, null takes one away. */
-  weights: z.record(z.string().min(1), z.number().min(0).max(1_000_000).nullable()).optional(),
+  weights: z.record(z.string().min(1), z.number().min(0).max(limits.maxWeight).nullable()).optional(),
   /** By client id: HEALTHY leaves it to the checker again. */
   members: z.record(z.string().min(1), z.enum(healthStates)).optional(),
 });

@@ -8,12 +8,14 @@ import { Backlog } from "./backlog.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Receiver } from "./member.ts";
 import { type DeclaredPool, type Rule, resolvePolicy, type UndeclaredPools } from "./policy.ts";
-import { Pool, type PoolSurroundings, type Tuning } from "./pool.ts";
+import { Pool, type PoolPolicy, type PoolSurroundings, type Tuning } from "./pool.ts";
 
 export interface PoolsOptions {
   declared: readonly DeclaredPool[];
   rules: readonly Rule[];
   undeclared: UndeclaredPools;
+  /** What is said of a pool besides, before all that the configuration says. */
+  ruled?: (policy: PoolPolicy) => PoolPolicy;
   maxHotBytes: number;
   maxPools: number;
   dead: DeadLetters;
@@ -205,6 +207,15 @@ export class Pools {
     return true;
   }
 
+  /** Brings a pool, where there is it, back to what is said of it now: its strategy, weights and operator's words. */
+  rule(name: string): void {
+    const pool = this.#pools.get(name);
+    if (pool === undefined) return;
+    const [filter] = pool.filters;
+    const { strategy, weights, operatorHealth = {} } = this.#policyOf(name, filter);
+    this.tune(name, { strategy, weights, operatorHealth });
+  }
+
   /** Gives a pool that has had no member for long enough those of its fallback, as guests. */
   #lend(pool: Pool, nowMs: number): void {
     const { fallback } = pool.policy;
@@ -260,10 +271,14 @@ export class Pools {
   }
 
   #create(name: string, filter: string | undefined): Pool {
-    const policy = resolvePolicy(name, filter, this.#options, this.#options.random);
-    const pool = new Pool(policy, this.#surroundings);
+    const pool = new Pool(this.#policyOf(name, filter), this.#surroundings);
     this.#pools.set(name, pool);
     return pool;
+  }
+
+  #policyOf(name: string, filter: string | undefined): PoolPolicy {
+    const policy = resolvePolicy(name, filter, this.#options, this.#options.random);
+    return this.#options.ruled?.(policy) ?? policy;
   }
 
   #openBacklog(pool: Pool, filter: string, queue: number): Backlog {

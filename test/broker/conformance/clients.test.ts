@@ -1,10 +1,9 @@
 /** Clients as they come from Debian: nothing of ours is in them. */
-import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import t, { test } from "tap";
 import { startBroker } from "../../support/broker.ts";
-import { skipUnless } from "../../support/debian.ts";
+import { pythonWith, skipUnless } from "../../support/debian.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
 import { type Program, startCommand } from "../../support/program.ts";
 
@@ -14,18 +13,7 @@ const { port } = await startBroker(t, { args: ["--durability", "memory"] });
 const address = ["-h", "127.0.0.1", "-p", String(port)];
 const mosquitto = { skip: skipUnless("mosquitto_pub", "mosquitto-clients") };
 
-/** Debian's Python has Debian's modules; another one first on the path need not. */
-const pythons = ["/usr/bin/python3", "python3"];
-const python = pythons.find((name) => spawnSync(name, ["-c", "import paho.mqtt.client"]).status === 0);
-
-/** As `skipUnless`, for a module of Python. */
-function skipUnlessPaho(): string | false {
-  if (python !== undefined) return false;
-  const reason = "SKIPPED: paho-mqtt is missing; install it with: apt-get install python3-paho-mqtt";
-  if (process.env.CI === "true") throw new Error(reason);
-  process.stderr.write(`\n*** ${reason}\n\n`);
-  return reason;
-}
+const python = pythonWith("paho.mqtt.client", "python3-paho-mqtt");
 
 async function pub(t: Teardown, ...args: string[]): Promise<number | null> {
   return (await startCommand(t, "mosquitto_pub", [...address, ...args]).exited).code;
@@ -110,9 +98,9 @@ test("mosquitto_sub's will goes out when it is killed, and not when it ends", mo
   t.same(await watcher.settle(), []);
 });
 
-test("paho talks every QoS, retained, will and persistent session", { skip: skipUnlessPaho() }, async (t) => {
+test("paho talks every QoS, retained, will and persistent session", { skip: python.skip }, async (t) => {
   const script = fileURLToPath(new URL("paho-client.py", import.meta.url));
-  const program = startCommand(t, python ?? "python3", [script, String(port)]);
+  const program = startCommand(t, python.program, [script, String(port)]);
   await once(program.child, "close");
   t.equal(program.child.exitCode, 0, program.stderr);
   t.match(program.lines.at(-1), { text: "all claims hold" });
