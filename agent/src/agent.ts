@@ -6,6 +6,7 @@ import {
   EquipoiseError,
   exitCodes,
   type Logger,
+  readTlsFiles,
   type Service,
 } from "@equipoise/shared";
 import { SqliteBuffer } from "./buffer/sqlite-buffer.ts";
@@ -40,6 +41,7 @@ export class Agent implements Service {
   #runs: Promise<boolean[]> = Promise.resolve([]);
   #stopping = false;
 
+  /** @throws EquipoiseError EQ_CONFIG_BAD_VALUE, EQ_TLS_UNUSABLE */
   constructor(options: AgentOptions) {
     const { config, clock, random, logger } = options;
     const { agentId, dataDir: directory } = config;
@@ -52,6 +54,7 @@ export class Agent implements Service {
       ...config.uplink,
       agentId,
       urls: config.broker,
+      tls: readTlsFiles(config.uplink),
       will: () => this.#heartbeat.will(),
       connected: () => this.#heartbeat.publish(),
       queue: this.#buffer,

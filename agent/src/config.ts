@@ -1,6 +1,7 @@
 /** The agent's settings. */
 import { hostname } from "node:os";
 import {
+  brokerUrlFault,
   byteCount,
   bytes,
   type Config,
@@ -29,14 +30,10 @@ const source: Setting<string[]> = {
 };
 
 const brokerUrl = z.string().superRefine((url, context) => {
-  if (!isBrokerUrl(url))
-    context.addIssue("must be a URL such as mqtt://host:1883, mqtts://, ws:// or wss://");
+  const fault = brokerUrlFault(url);
+  if (fault !== undefined) context.addIssue(fault);
 });
-
-function isBrokerUrl(text: string): boolean {
-  const url = URL.parse(text);
-  return url !== null && /^(mqtts?|wss?):$/.test(url.protocol) && url.hostname !== "";
-}
+const file = { placeholder: "FILE" };
 
 const speed = z
   .string()
@@ -60,10 +57,14 @@ export const settings = {
     placeholder: "realtime|max|N",
     schema: speed,
   }),
-  broker: texts(["mqtt://127.0.0.1:1883"], "the brokers, tried in turn", {
-    placeholder: "URL",
-    item: brokerUrl,
-  }),
+  broker: texts(
+    ["mqtt://127.0.0.1:1883"],
+    "a broker; with several the agent chooses, and moves when another one is clearly better",
+    {
+      placeholder: "URL",
+      item: brokerUrl,
+    },
+  ),
   dataDir: text("./.equipoise/agent", "where the buffer is kept", { placeholder: "DIR" }),
   once: flag(false, "end when the sources have ended and everything is acknowledged"),
   buffer: {
@@ -75,7 +76,25 @@ export const settings = {
     }),
   },
   uplink: {
-    window: integer(256, "most ticks in flight to the broker", { min: 1, max: 10_000 }),
+    window: integer(256, "most messages in flight to the broker; fewer while it acknowledges late", {
+      min: 1,
+      max: 10_000,
+    }),
+    lingerMs: integer(
+      0,
+      "how long a tick waits for others of its stream to share a message; 0 is not at all",
+      {
+        max: 60_000,
+        placeholder: "MS",
+      },
+    ),
+    maxBatch: integer(100, "most ticks in one message, with lingerMs", {
+      min: 1,
+      max: limits.maxBatchRecords,
+    }),
+    caFile: text<string | undefined>(undefined, "authority of the broker's certificate, PEM", file),
+    certFile: text<string | undefined>(undefined, "this agent's certificate, PEM", file),
+    keyFile: text<string | undefined>(undefined, "its private key, PEM", file),
     username: text<string | undefined>(undefined, "for the broker", { placeholder: "NAME" }),
     password: text<string | undefined>(undefined, "for the broker; better given as a variable", {
       secret: true,

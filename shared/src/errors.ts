@@ -115,6 +115,12 @@ export const errorTable = {
     remedy: "check user name, password and client id, and the broker's log",
     retryable: false,
   },
+  EQ_BROKER_UNTRUSTED: {
+    cause: "there was no agreement on TLS with the broker: one side does not accept the other's certificate",
+    remedy:
+      "check that the CA file holds the authority of the broker's certificate, that the URL uses one of its names, and that the broker accepts this client's certificate",
+    retryable: false,
+  },
   EQ_CONTROL_UNREACHABLE: {
     cause: "no broker answers on the control socket",
     remedy: "check that the broker runs on this machine as this user, and name its --data-dir or --control",
@@ -216,6 +222,14 @@ export function systemCode(error: unknown): string | undefined {
 /** The message of an unknown thrown value, on one line. */
 export function reasonOf(error: unknown): string {
   // Several failed connections at once (`localhost` is two addresses) come as one error without a message.
-  const text = error instanceof Error ? error.message || systemCode(error) || error.name : String(error);
+  const text =
+    opensslReason(error) ??
+    (error instanceof Error ? error.message || systemCode(error) || error.name : String(error));
   return text.replace(/\s*\n\s*/g, " ").trim();
+}
+
+/** OpenSSL's own words without its numbers and file names. */
+function opensslReason(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !systemCode(error)?.startsWith("ERR_SSL_")) return undefined;
+  return "reason" in error && typeof error.reason === "string" ? error.reason : undefined;
 }

@@ -61,6 +61,10 @@ export interface PoolReport {
   members: number;
   backlog: number;
   backlogBytes: number;
+  /** Where `whenFull` begins, of each of its backlogs. */
+  maxBacklogBytes: number;
+  /** A backlog is so near its bound that publishers are held back. */
+  pressed: boolean;
   inFlight: number;
   freeCredit: number;
   /** Deliveries acknowledged since the broker started. */

@@ -1,9 +1,12 @@
 /** The public names of @equipoise/shared; the consumer helper has its own entry, `@equipoise/shared/client`. */
+export { backoffMs } from "./backoff.ts";
+export { brokerUrlFault, withoutCredentials } from "./broker-url.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export * from "./config/index.ts";
 export { decimalFromNumberToken, isDecimal, parseJsonKeepingDigits } from "./decimal.ts";
 export { ensureDirectory } from "./directory.ts";
 export { EquipoiseError, type ErrorCode, errorTable, reasonOf, systemCode } from "./errors.ts";
+export { type BrokerLoad, compareLoads, decodeBrokerLoad, isClearlyBetter, type Welcome } from "./flow.ts";
 export {
   type AgentHeartbeat,
   type BrokerHeartbeat,
@@ -33,6 +36,7 @@ export {
   type VenueTrade,
   venueTradeFault,
 } from "./tick.ts";
+export { closedReason, isTlsFailure, readTlsFiles, type TlsClientFiles, type TlsOptions } from "./tls.ts";
 export {
   decodeLevel,
   encodeLevel,

@@ -50,6 +50,8 @@ export const topics = {
   agentHeartbeat: (agentId: string): string => `heartbeat/agents/${encodeLevel(agentId)}`,
   memberHeartbeat: (clientId: string): string => `heartbeat/members/${encodeLevel(clientId)}`,
   brokerHeartbeat: (brokerId: string): string => `heartbeat/brokers/${encodeLevel(brokerId)}`,
+  /** The heartbeats of whatever broker one is connected to. */
+  everyBrokerHeartbeat: (): string => "heartbeat/brokers/+",
   reject: (clientId: string): string => `members/${encodeLevel(clientId)}/reject`,
   dead: (pool: string, topic: string): string => `dead/${encodeLevel(pool)}/${topic}`,
   request: (agentId: string, method: string): string =>

@@ -1,29 +1,30 @@
 /**
- * Keeps a connection to one of the brokers. Every attempt is a new mqtt.js client that never reconnects by itself, so
- * nothing of a lost connection lives on in its stores: what was in flight is ours to send again.
+ * Keeps a connection to one of the brokers: the next one in this agent's own random order when it is lost, another one
+ * when told to move. A move connects first and leaves then, so it costs nothing when the other broker does not answer.
  */
-import { type Clock, EquipoiseError, type Logger, reasonOf, sendAtOnce, systemCode } from "@equipoise/shared";
-import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
-import { backoffMs } from "../backoff.ts";
+import { backoffMs, type Clock, EquipoiseError, type Logger } from "@equipoise/shared";
+import type { MqttClient } from "mqtt";
+import { discard, type Failure, type Identity, openClient, type Will } from "./broker-client.ts";
 
 export interface ConnectionOptions {
   urls: readonly string[];
-  clientId: string;
-  username: string | undefined;
-  password: string | undefined;
+  identity: Identity;
   maxBackoffMs: number;
-  /** Topic and payload of the last will, asked for at every attempt. */
-  will: () => { topic: string; payload: string };
+  /** The last will, asked for at every attempt. */
+  will: () => Will;
   clock: Clock;
+  /** Uniform in [0, 1). */
   random: () => number;
   logger: Logger;
   /** A connection is up; what was in flight on the one before is forgotten by the library. */
-  connected: (client: MqttClient) => void;
+  connected: (client: MqttClient, index: number) => void;
+  /** A connection is about to be left: resolves when there is no more to wait for on it. */
+  leaving: () => Promise<void>;
+  /** It is not left after all. */
+  staying: () => void;
   disconnected: () => void;
 }
 
-const connectTimeoutMs = 10_000;
-const keepaliveSeconds = 15;
 /** A broker that does not even read the goodbye is left without it. */
 const goodbyeMs = 1_000;
 /** A connection that held this long was a good one: the backoff begins anew. */
@@ -31,10 +32,15 @@ const steadyMs = 5_000;
 
 export class Connection {
   readonly #options: ConnectionOptions;
+  /** Indices into the urls; random, so that a broker's clients do not all go to the same next one. */
+  readonly #order: readonly number[];
   #client: MqttClient | undefined;
   #connectedAtMs: number | undefined;
+  /** Where the client is connected, or tries to. */
+  #index: number;
+  /** A connection that is to take the place of the one in use. */
+  #candidate: { client: MqttClient; index: number } | undefined;
   #failures = 0;
-  #next = 0;
   /** What was last reported about an episode without a broker. */
   #reported: string | undefined;
   #cancelRetry: (() => void) | undefined;
@@ -43,6 +49,8 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#order = shuffled(options.urls.length, options.random);
+    this.#index = this.#order[0] ?? 0;
   }
 
   start(): void {
@@ -51,20 +59,120 @@ export class Connection {
 
   /** The broker in use, without credentials; null while there is none. */
   get broker(): string | null {
-    return this.#connectedAtMs === undefined ? null : this.#url(this.#next).label;
+    return this.#connectedAtMs === undefined ? null : this.label(this.#index);
   }
 
   get reconnects(): number {
     return Math.max(0, this.#connects - 1);
   }
 
+  /** A broker for people. */
+  label(index: number): string {
+    const { protocol, host } = new URL(this.#url(index));
+    return `${protocol}//${host}`;
+  }
+
+  /** Goes to another broker if it answers; else everything stays as it is. */
+  move(index: number): void {
+    if (this.#connectedAtMs === undefined || this.#candidate !== undefined || index === this.#index) return;
+    const client = this.#open(index, {
+      up: () => void this.#change(client, index),
+      down: (failure) => {
+        if (this.#candidate?.client === client) this.#giveUp(index, failure);
+        else this.#down(client, failure);
+      },
+    });
+    this.#candidate = { client, index };
+  }
+
   /** Says goodbye to the broker; what is still in flight is no longer waited for. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelRetry?.();
+    this.#dropCandidate();
     const client = this.#client;
     this.#client = undefined;
+    if (client !== undefined) await this.#sayGoodbye(client);
+  }
+
+  #url(index: number): string {
+    return this.#options.urls[index] ?? "";
+  }
+
+  #open(index: number, events: { up: () => void; down: (failure: Failure) => void }): MqttClient {
+    const { identity, will } = this.#options;
+    return openClient(this.#url(index), identity, will(), events);
+  }
+
+  #attempt(): void {
+    const client = this.#open(this.#index, {
+      up: () => this.#up(),
+      down: (failure) => this.#down(client, failure),
+    });
+    this.#client = client;
+  }
+
+  #up(): void {
+    const client = this.#client;
     if (client === undefined) return;
+    this.#connectedAtMs = this.#options.clock.monotonicMs();
+    this.#connects += 1;
+    this.#reported = undefined;
+    this.#options.logger.info({ event: "connected", broker: this.broker }, "connected to the broker");
+    this.#options.connected(client, this.#index);
+  }
+
+  /** The candidate is connected: it takes over as soon as the one in use has nothing more to say. */
+  async #change(client: MqttClient, index: number): Promise<void> {
+    await this.#options.leaving();
+    // Meanwhile either of the two may have been lost, or this one stopped.
+    if (this.#candidate?.client !== client) return this.#options.staying();
+    const old = this.#client;
+    this.#candidate = undefined;
+    this.#client = client;
+    this.#index = index;
+    this.#options.disconnected();
+    this.#up();
+    if (old !== undefined) await this.#sayGoodbye(old);
+  }
+
+  #down(client: MqttClient, failure: Failure): void {
+    if (this.#client !== client) return;
+    this.#client = undefined;
+    const { clock, random, maxBackoffMs, urls } = this.#options;
+    const heldMs = this.#connectedAtMs === undefined ? 0 : clock.monotonicMs() - this.#connectedAtMs;
+    const wasUp = this.#connectedAtMs !== undefined;
+    this.#connectedAtMs = undefined;
+    if (wasUp) this.#options.disconnected();
+    if (this.#stopped) return;
+    this.#failures = heldMs >= steadyMs ? 1 : this.#failures + 1;
+    this.#report(failure);
+    this.#index = this.#dropCandidate() ?? this.#following(this.#index);
+    const round = Math.floor((this.#failures - 1) / urls.length);
+    this.#cancelRetry = clock.after(backoffMs(round, maxBackoffMs, random), () => this.#attempt());
+  }
+
+  #following(index: number): number {
+    const place = this.#order.indexOf(index);
+    return this.#order[(place + 1) % this.#order.length] ?? 0;
+  }
+
+  #giveUp(index: number, { code, reason }: Failure): void {
+    this.#candidate = undefined;
+    const broker = this.label(index);
+    const error = new EquipoiseError(code, `${broker}: ${reason}`);
+    this.#options.logger.warn({ event: "moveFailed", code, broker, reason }, error.line);
+  }
+
+  /** Gives up a move; returns where it was to go. */
+  #dropCandidate(): number | undefined {
+    const candidate = this.#candidate;
+    this.#candidate = undefined;
+    if (candidate !== undefined) discard(candidate.client);
+    return candidate?.index;
+  }
+
+  async #sayGoodbye(client: MqttClient): Promise<void> {
     // With something outgoing mqtt.js would wait for its acknowledgement without end.
     for (const id of Object.keys(client.outgoing)) client.removeOutgoingMessage(Number(id));
     await new Promise<void>((resolve) => {
@@ -79,82 +187,22 @@ export class Connection {
     });
   }
 
-  #url(index: number): { url: string; label: string } {
-    const url = this.#options.urls[index % this.#options.urls.length] ?? "";
-    const { protocol, host } = new URL(url);
-    return { url, label: `${protocol}//${host}` };
-  }
-
-  #attempt(): void {
-    const client = mqtt.connect(this.#url(this.#next).url, this.#clientOptions());
-    sendAtOnce(client.stream);
-    this.#client = client;
-    let reason = "the connection was closed";
-    let refused = false;
-    client.on("connect", () => this.#up(client));
-    client.on("error", (error) => {
-      reason = reasonOf(error) || (systemCode(error) ?? "unknown");
-      refused = isRefusal(error);
-    });
-    client.once("close", () => {
-      if (this.#client !== client) return;
-      this.#client = undefined;
-      client.end(true);
-      this.#down(refused ? "EQ_BROKER_REFUSED" : "EQ_BROKER_UNREACHABLE", reason);
-    });
-  }
-
-  #clientOptions(): IClientOptions {
-    const { clientId, username, password } = this.#options;
-    const will = this.#options.will();
-    return {
-      clientId,
-      protocolVersion: 4,
-      clean: true,
-      reconnectPeriod: 0,
-      connectTimeout: connectTimeoutMs,
-      keepalive: keepaliveSeconds,
-      queueQoSZero: false,
-      will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: false },
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
-    };
-  }
-
-  #up(client: MqttClient): void {
-    this.#connectedAtMs = this.#options.clock.monotonicMs();
-    this.#connects += 1;
-    this.#reported = undefined;
-    this.#options.logger.info({ event: "connected", broker: this.broker }, "connected to the broker");
-    this.#options.connected(client);
-  }
-
-  #down(code: "EQ_BROKER_UNREACHABLE" | "EQ_BROKER_REFUSED", reason: string): void {
-    const { clock, random, maxBackoffMs, urls } = this.#options;
-    const heldMs = this.#connectedAtMs === undefined ? 0 : clock.monotonicMs() - this.#connectedAtMs;
-    const wasUp = this.#connectedAtMs !== undefined;
-    this.#connectedAtMs = undefined;
-    if (wasUp) this.#options.disconnected();
-    if (this.#stopped) return;
-    this.#failures = heldMs >= steadyMs ? 1 : this.#failures + 1;
-    this.#report(code, reason);
-    this.#next = (this.#next + 1) % urls.length;
-    const round = Math.floor((this.#failures - 1) / urls.length);
-    const delayMs = backoffMs(round, maxBackoffMs, random);
-    this.#cancelRetry = clock.after(delayMs, () => this.#attempt());
-  }
-
   /** Once per episode, and again when the kind of failure changes. */
-  #report(code: "EQ_BROKER_UNREACHABLE" | "EQ_BROKER_REFUSED", reason: string): void {
+  #report({ code, reason }: Failure): void {
     if (this.#reported === code) return;
     this.#reported = code;
-    const broker = this.#url(this.#next).label;
+    const broker = this.label(this.#index);
     const error = new EquipoiseError(code, `${broker}: ${reason}`);
     this.#options.logger.warn({ event: "disconnected", code, broker, reason }, error.line);
   }
 }
 
-/** CONNACK with a return code other than 0 [MQTT-3.2.2-4]. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && "code" in error && typeof error.code === "number";
+/** Fisher and Yates. */
+function shuffled(length: number, random: () => number): number[] {
+  const order = Array.from({ length }, (_, index) => index);
+  for (let last = length - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1));
+    [order[last], order[other]] = [order[other] as number, order[last] as number];
+  }
+  return order;
 }

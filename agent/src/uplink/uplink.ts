@@ -1,22 +1,29 @@
 /**
- * Publishes the buffer's ticks in order, QoS 1, a bounded number in flight. A tick leaves the buffer when its PUBACK
- * came; after a lost connection those in flight go out again, oldest first, before anything newer.
+ * The way to the brokers: a connection to one of them, the publisher on it, and with several brokers the decision to
+ * move to another one.
  */
-import type { Clock, Logger } from "@equipoise/shared";
+import { type Clock, type Logger, parseTopic, type TlsOptions, topics } from "@equipoise/shared";
 import type { MqttClient } from "mqtt";
 import type { TickQueue } from "../buffer/queue.ts";
+import type { Identity, Will } from "./broker-client.ts";
 import { Connection } from "./connection.ts";
-import { type InFlight, Window } from "./window.ts";
+import { Heard } from "./heard.ts";
+import { Mover } from "./mover.ts";
+import { observe } from "./observation.ts";
+import { Publisher, type PublisherStats } from "./publisher.ts";
 
 export interface UplinkOptions {
   agentId: string;
   urls: readonly string[];
   username: string | undefined;
   password: string | undefined;
-  /** Most ticks in flight. */
+  tls: TlsOptions;
+  /** Most messages in flight. */
   window: number;
+  lingerMs: number;
+  maxBatch: number;
   maxBackoffMs: number;
-  will: () => { topic: string; payload: string };
+  will: () => Will;
   /** There is a new connection. */
   connected: () => void;
   queue: TickQueue;
@@ -26,85 +33,66 @@ export interface UplinkOptions {
   logger: Logger;
 }
 
-export interface UplinkStats {
+export interface UplinkStats extends PublisherStats {
   connected: boolean;
   broker: string | null;
-  inFlight: number;
-  /** Distinct ticks sent at least once. */
-  published: number;
-  /** Sent again after a lost connection. */
-  repeated: number;
-  acknowledged: number;
   reconnects: number;
-  oldestBufferedTimeMs: number | null;
 }
 
-const atLeastOnce = { qos: 1 } as const;
 const retained = { qos: 0, retain: true } as const;
 const lastPeriodMs = 1_000;
+/** A broker that is left has this long to acknowledge what it has; the rest is repeated at the next one. */
+const leavingMs = 1_000;
 
 export class Uplink {
   readonly #options: UplinkOptions;
+  readonly #identity: Identity;
   readonly #connection: Connection;
-  readonly #window: Window;
+  readonly #publisher: Publisher;
+  /** Absent where there is only one broker. */
+  readonly #mover: Mover | undefined;
+  readonly #stop = new AbortController();
   #client: MqttClient | undefined;
-  #pumpScheduled = false;
-  #draining = false;
-  #published = 0;
-  #repeated = 0;
-  #acknowledged = 0;
   #cancelLast: (() => void) | undefined;
   #lastSentMs = Number.NEGATIVE_INFINITY;
-  #drainWaiters: { done: () => boolean; resolve: () => void }[] = [];
 
   constructor(options: UplinkOptions) {
+    const { agentId: clientId, username, password, tls, urls } = options;
     this.#options = options;
-    this.#window = new Window(options.window);
+    this.#identity = { clientId, username, password, tls };
+    this.#publisher = new Publisher(options);
     this.#connection = new Connection({
       ...options,
-      clientId: options.agentId,
-      connected: (client) => this.#begin(client),
-      disconnected: () => {
-        this.#client = undefined;
-      },
+      identity: this.#identity,
+      connected: (client, index) => this.#begin(client, index),
+      leaving: () => this.#publisher.pause(leavingMs),
+      staying: () => this.#publisher.resume(),
+      disconnected: () => this.#end(),
     });
+    this.#mover = urls.length > 1 ? this.#createMover() : undefined;
   }
 
   /** Returns at once; a broker that is away is waited for. */
   start(): void {
-    this.#options.queue.onReadable(() => this.#schedulePump());
+    this.#publisher.start();
     this.#cancelLast = this.#options.clock.every(lastPeriodMs, () => this.#publishLast());
     this.#connection.start();
   }
 
   stats(): UplinkStats {
-    return {
-      connected: this.#client !== undefined,
-      broker: this.#connection.broker,
-      inFlight: this.#window.size,
-      published: this.#published,
-      repeated: this.#repeated,
-      acknowledged: this.#acknowledged,
-      reconnects: this.#connection.reconnects,
-      oldestBufferedTimeMs: this.#window.oldest()?.bufferedTimeMs ?? null,
-    };
+    const { broker, reconnects } = this.#connection;
+    return { connected: this.#client !== undefined, broker, reconnects, ...this.#publisher.stats() };
   }
 
   /** Resolves when everything in the buffer is acknowledged. */
   drained(): Promise<void> {
-    return this.#when(() => this.#window.size === 0 && this.#options.queue.isEmpty());
+    return this.#publisher.drained();
   }
 
   /** Takes no more from the buffer; resolves when nothing is in flight, or after `timeoutMs`. */
   async drain(timeoutMs: number): Promise<void> {
-    this.#draining = true;
-    if (this.#client === undefined) return;
-    let cancel = (): void => undefined;
-    const timeout = new Promise<void>((resolve) => {
-      cancel = this.#options.clock.after(timeoutMs, resolve);
-    });
-    await Promise.race([this.#when(() => this.#window.size === 0), timeout]);
-    cancel();
+    this.#mover?.stop();
+    await this.#publisher.close(timeoutMs);
     if (this.#options.clock.monotonicMs() - this.#lastSentMs >= lastPeriodMs) this.#publishLast();
   }
 
@@ -115,54 +103,56 @@ export class Uplink {
 
   async stop(): Promise<void> {
     this.#cancelLast?.();
+    this.#mover?.stop();
+    this.#stop.abort();
     await this.#connection.stop();
   }
 
-  #begin(client: MqttClient): void {
+  #createMover(): Mover {
+    const { urls, clock, random } = this.#options;
+    return new Mover({
+      brokers: urls.length,
+      clock,
+      random,
+      observe: (index) => observe(urls[index] ?? "", this.#identity, clock, this.#stop.signal),
+      move: (index, reason) => this.#move(index, reason),
+    });
+  }
+
+  #move(index: number, reason: string): void {
+    const [from, to] = [this.#connection.broker, this.#connection.label(index)];
+    this.#options.logger.info({ event: "moving", from, to, reason }, "moving to another broker");
+    this.#connection.move(index);
+  }
+
+  #begin(client: MqttClient, index: number): void {
     this.#client = client;
     this.#options.connected();
-    const again = this.#window.unacknowledged();
-    this.#repeated += again.length;
-    for (const entry of again) this.#send(client, entry);
-    this.#pump();
+    this.#publisher.attach(client);
+    const mover = this.#mover;
+    if (mover === undefined) return;
+    mover.connected(index);
+    this.#listen(client, mover);
   }
 
-  /** After all acknowledgements of a turn, so that what they make room for leaves in one write. */
-  #schedulePump(): void {
-    if (this.#pumpScheduled) return;
-    this.#pumpScheduled = true;
-    setImmediate(() => {
-      this.#pumpScheduled = false;
-      this.#pump();
+  /** To the broker's own heartbeats. */
+  #listen(client: MqttClient, mover: Mover): void {
+    const heard = new Heard(this.#options.clock);
+    client.on("message", (topic, payload) => {
+      if (client !== this.#client || parseTopic(topic).kind !== "brokerHeartbeat") return;
+      heard.note(payload);
+      if (heard.load !== undefined) mover.heard(heard.load);
+    });
+    client.subscribe(topics.everyBrokerHeartbeat(), { qos: 0 }, (error) => {
+      if (!error || client !== this.#client) return;
+      this.#options.logger.warn({ event: "heartbeatsRefused", broker: this.#connection.broker });
     });
   }
 
-  #pump(): void {
-    const client = this.#client;
-    if (client === undefined || this.#draining) return;
-    while (this.#window.hasRoom()) {
-      const tick = this.#options.queue.take();
-      if (tick === undefined) return;
-      this.#published += 1;
-      this.#send(client, this.#window.add(tick));
-    }
-  }
-
-  #send(client: MqttClient, entry: InFlight): void {
-    const { stream, payload } = entry.tick;
-    client.publish(stream.topic, payload, atLeastOnce, (error) => {
-      // An error here means that the connection is gone; a late answer of an earlier one means nothing any more.
-      if (!error && client === this.#client) this.#acknowledge(entry);
-    });
-  }
-
-  #acknowledge(entry: InFlight): void {
-    this.#acknowledged += 1;
-    const settled = this.#window.acknowledge(entry);
-    if (settled === undefined) return;
-    this.#options.queue.settle(settled);
-    this.#schedulePump();
-    if (this.#drainWaiters.length > 0) this.#checkDrained();
+  #end(): void {
+    this.#client = undefined;
+    this.#publisher.detach();
+    this.#mover?.disconnected();
   }
 
   #publishLast(): void {
@@ -172,17 +162,5 @@ export class Uplink {
       client.publish(stream.lastTopic, payload, retained);
       this.#lastSentMs = this.#options.clock.monotonicMs();
     }
-  }
-
-  #when(done: () => boolean): Promise<void> {
-    if (done()) return Promise.resolve();
-    return new Promise((resolve) => this.#drainWaiters.push({ done, resolve }));
-  }
-
-  #checkDrained(): void {
-    this.#drainWaiters = this.#drainWaiters.filter(({ done, resolve }) => {
-      if (done()) resolve();
-      return !done();
-    });
   }
 }

@@ -1,4 +1,4 @@
-/** The ticks that are sent and not yet acknowledged, oldest first. */
+/** The ticks that were taken from the buffer and are not yet acknowledged, oldest first. */
 import type { BufferedTick } from "../buffer/queue.ts";
 
 export interface InFlight {
@@ -7,21 +7,12 @@ export interface InFlight {
 }
 
 export class Window {
-  readonly #limit: number;
   /** A ring would save nothing: the front is cut off as rarely as it is half of the whole. */
   #entries: InFlight[] = [];
   #front = 0;
 
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
   get size(): number {
     return this.#entries.length - this.#front;
-  }
-
-  hasRoom(): boolean {
-    return this.size < this.#limit;
   }
 
   add(tick: BufferedTick): InFlight {
@@ -32,11 +23,6 @@ export class Window {
 
   oldest(): BufferedTick | undefined {
     return this.#entries[this.#front]?.tick;
-  }
-
-  /** Those to send again on a new connection, in order. */
-  unacknowledged(): InFlight[] {
-    return this.#entries.slice(this.#front).filter(({ acknowledged }) => !acknowledged);
   }
 
   /**

@@ -14,7 +14,6 @@ export interface PoolStatus extends PoolReport {
   health: string;
   ordering: string;
   whenFull: string;
-  maxBacklogBytes: number;
   filters: string[];
   deadLetters: number;
   memberReports: MemberReport[];

@@ -426,6 +426,8 @@ export class Pool implements MemberOwner {
       members: this.memberCount,
       backlog: this.waiting,
       backlogBytes: sum(backlogs, ({ byteLength }) => byteLength),
+      maxBacklogBytes: this.policy.maxBacklogBytes,
+      pressed: backlogs.some(({ pressed }) => pressed),
       inFlight: sum(members, ({ inFlight }) => inFlight),
       freeCredit: sum(members, ({ freeCredit }) => freeCredit),
       settled: sum(backlogs, ({ settled }) => settled),

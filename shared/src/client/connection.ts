@@ -13,13 +13,13 @@ import {
   type IPublishPacket,
   type MqttClient,
 } from "mqtt";
+import { withoutCredentials } from "../broker-url.ts";
 import type { Clock } from "../clock.ts";
 import { EquipoiseError, reasonOf } from "../errors.ts";
 import { sendAtOnce } from "../no-delay.ts";
+import { closedReason, isTlsFailure, type TlsOptions } from "../tls.ts";
 import { topics } from "../topics.ts";
 import { Acknowledger, type OwedAnswer } from "./acknowledger.ts";
-import { withoutCredentials } from "./broker-url.ts";
-import type { TlsOptions } from "./consumer.ts";
 
 /** Longest time for CONNECT to be answered. */
 const connectTimeoutMs = 10_000;
@@ -63,17 +63,21 @@ export class Connection {
   #open = true;
   #held: { go: () => void; stopPings: () => void } | undefined;
 
-  private constructor(client: MqttClient, broker: string, options: ConnectionOptions) {
+  private constructor(client: MqttClient, url: string, options: ConnectionOptions) {
     this.#client = client;
     this.#options = options;
-    this.broker = broker;
+    this.broker = withoutCredentials(url);
     const rejectTopic = topics.reject(options.clientId);
     this.#acknowledger = new Acknowledger({
       acknowledge: (packetIds) => this.#acknowledge(packetIds),
       reject: (packetId, reason) => this.publish(rejectTopic, JSON.stringify({ packetId, reason }), 1),
     });
     this.closed = new Promise((resolve) => {
-      let reason = "the broker closed the connection";
+      let accepted = false;
+      let reason: string | undefined;
+      client.once("connect", () => {
+        accepted = true;
+      });
       client.on("error", (error) => {
         reason = reasonOf(error);
         client.stream.destroy();
@@ -81,7 +85,7 @@ export class Connection {
       client.once("close", () => {
         this.#open = false;
         this.#held?.stopPings();
-        resolve(reason);
+        resolve(reason ?? closedReason(url, accepted));
       });
     });
   }
@@ -89,7 +93,7 @@ export class Connection {
   /**
    * Connects and resolves when the broker has accepted.
    * @param take gets every message, also those that come before this resolves; while it returns false reading is held
-   * @throws EquipoiseError EQ_BROKER_UNREACHABLE, EQ_BROKER_REFUSED, EQ_CONFIG_BAD_VALUE
+   * @throws EquipoiseError EQ_BROKER_UNREACHABLE, EQ_BROKER_REFUSED, EQ_BROKER_UNTRUSTED, EQ_TLS_UNUSABLE
    */
   static async open(
     url: string,
@@ -99,7 +103,7 @@ export class Connection {
   ): Promise<Connection> {
     const client = connected(url, options);
     sendAtOnce(client.stream);
-    const connection = new Connection(client, withoutCredentials(url), options);
+    const connection = new Connection(client, url, options);
     client.handleMessage = (packet, callback) =>
       connection.#take(packet, () => callback(answeredLater), take);
     await connection.#unless(signal, () => connection.#accepted());
@@ -212,7 +216,7 @@ function connected(url: string, options: ConnectionOptions): MqttClient {
     return connect(url, mqttOptions(options));
   } catch (error) {
     // Keys and certificates are read before anything else happens.
-    throw new EquipoiseError("EQ_CONFIG_BAD_VALUE", `tls: ${reasonOf(error)}`, { cause: error });
+    throw new EquipoiseError("EQ_TLS_UNUSABLE", `tls: ${reasonOf(error)}`, { cause: error });
   }
 }
 
@@ -242,8 +246,7 @@ function mqttOptions({
 function connectError(broker: string, error: Error): EquipoiseError {
   const { code } = error as Partial<ErrorWithReasonCode>;
   const refused = typeof code === "number" && code !== serverUnavailable;
+  const others = isTlsFailure(error) ? "EQ_BROKER_UNTRUSTED" : "EQ_BROKER_UNREACHABLE";
   const detail = `${broker}: ${reasonOf(error)}`;
-  return new EquipoiseError(refused ? "EQ_BROKER_REFUSED" : "EQ_BROKER_UNREACHABLE", detail, {
-    cause: error,
-  });
+  return new EquipoiseError(refused ? "EQ_BROKER_REFUSED" : others, detail, { cause: error });
 }

@@ -1,6 +1,7 @@
 /** The contract of the consumer helper: what an application gives it and what it gets back. */
 import type { Clock } from "../clock.ts";
 import type { TickRecord } from "../tick.ts";
+import type { TlsOptions } from "../tls.ts";
 
 /** Where a record came from. */
 export interface RecordContext {
@@ -14,13 +15,6 @@ export interface RecordContext {
  * one fails, the message goes back to the broker for its next attempt.
  */
 export type Handler = (record: TickRecord, context: RecordContext) => Promise<void> | void;
-
-/** Certificates and keys in PEM, for `mqtts` and `wss`. */
-export interface TlsOptions {
-  ca?: string | Buffer;
-  cert?: string | Buffer;
-  key?: string | Buffer;
-}
 
 export interface ConsumerOptions {
   /** `mqtt://`, `mqtts://`, `ws://` or `wss://`; several are tried in turn. */

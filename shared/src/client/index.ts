@@ -1,4 +1,6 @@
 /** The consumer helper: members of pools and exclusive consumers, on any MQTT 3.1.1 broker. */
+
+export type { TlsOptions } from "../tls.ts";
 export type {
   Consumer,
   ConsumerEvent,
@@ -7,7 +9,6 @@ export type {
   Finish,
   Handler,
   RecordContext,
-  TlsOptions,
 } from "./consumer.ts";
 export { type ExclusiveOptions, subscribe } from "./exclusive-consumer.ts";
 export type { MissingTicks } from "./gaps.ts";

@@ -1,12 +1,13 @@
 /** Keeps one connection to one of several brokers: the next address in turn after a failure, with backoff. */
+import { backoffMs } from "../backoff.ts";
+import { withoutCredentials } from "../broker-url.ts";
 import type { Clock } from "../clock.ts";
 import { EquipoiseError, reasonOf } from "../errors.ts";
-import { backoffMs } from "./backoff.ts";
-import { withoutCredentials } from "./broker-url.ts";
 import type { Connection } from "./connection.ts";
 
 /** A connection that was lost sooner counts as one more failed attempt. */
 const stableAfterMs = 5_000;
+const maxBackoffMs = 10_000;
 
 export interface LinkOptions {
   urls: readonly string[];
@@ -94,7 +95,7 @@ export class Link {
   #delayMs(): number {
     const round = Math.floor(this.#attempts / this.#options.urls.length);
     this.#attempts += 1;
-    return backoffMs(round, this.#options.random);
+    return backoffMs(round, maxBackoffMs, this.#options.random);
   }
 
   async #pause(delayMs: number): Promise<void> {

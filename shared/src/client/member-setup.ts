@@ -1,9 +1,9 @@
 /** From the options of an application, with their defaults, to the setup of a member. */
 import { randomBytes } from "node:crypto";
+import { brokerUrlFault } from "../broker-url.ts";
 import { systemClock } from "../clock.ts";
 import { EquipoiseError } from "../errors.ts";
 import { encodeLevel } from "../topics.ts";
-import { brokerUrlFault } from "./broker-url.ts";
 import type { ConsumerOptions } from "./consumer.ts";
 import type { MemberSetup } from "./member.ts";
 

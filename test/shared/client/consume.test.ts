@@ -147,7 +147,6 @@ test("what was typed wrong ends it with 2 and one line", async (t) => {
       ["--concurrency", "zero"],
       /EQ_CONFIG_BAD_VALUE: concurrency is "zero", from --concurrency: must be an integer from 1/,
     ],
-    [["--ca-file", "/no/such"], /EQ_CONFIG_UNREADABLE: caFile \/no\/such: ENOENT/],
   ];
   const programs = wrong.map(([args]) => startProgram(t, "consume", args));
   for (const [index, program] of programs.entries()) {

@@ -3,8 +3,7 @@
  * about to close is replaced first: the new one subscribes, both are read for a moment, and only then the old one goes, so that nothing
  * is missed.
  */
-import type { Clock } from "@equipoise/shared";
-import { backoffMs } from "../../backoff.ts";
+import { backoffMs, type Clock } from "@equipoise/shared";
 import { type ConnectionOptions, VenueConnection } from "./connection.ts";
 
 export interface SessionOptions extends Omit<ConnectionOptions, "live" | "ageing" | "closed"> {

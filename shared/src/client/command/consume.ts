@@ -1,10 +1,10 @@
 /** The service behind `equipoise-consume`: a consumer whose handler shows every record. */
-import { readFileSync } from "node:fs";
 import { systemClock } from "../../clock.ts";
-import { EquipoiseError, reasonOf } from "../../errors.ts";
+import { reasonOf } from "../../errors.ts";
 import { createLogger, type Logger, stderrStream } from "../../log.ts";
 import type { Service } from "../../service.ts";
 import type { TickRecord } from "../../tick.ts";
+import { readTlsFiles } from "../../tls.ts";
 import type { Consumer, ConsumerEvent, ConsumerOptions, RecordContext } from "../consumer.ts";
 import { subscribe } from "../exclusive-consumer.ts";
 import type { MissingTicks } from "../gaps.ts";
@@ -27,7 +27,7 @@ export class Consume implements Service {
   #begun = 0;
   #ready = false;
 
-  /** @throws EquipoiseError EQ_CONFIG_BAD_VALUE, EQ_TOPIC_INVALID */
+  /** @throws EquipoiseError EQ_CONFIG_BAD_VALUE, EQ_TOPIC_INVALID, EQ_TLS_UNUSABLE */
   constructor(config: ConsumeConfig) {
     const { promise, resolve } = Promise.withResolvers<number>();
     this.ended = promise;
@@ -62,7 +62,7 @@ export class Consume implements Service {
   }
 
   #makeConsumer(): Consumer {
-    const { pool, concurrency, caFile, clientId, username, password } = this.#config;
+    const { pool, concurrency, clientId, username, password } = this.#config;
     const options: ConsumerOptions = {
       broker: this.#config.broker,
       filter: this.#config.filter,
@@ -73,7 +73,7 @@ export class Consume implements Service {
       ...(clientId === undefined ? {} : { clientId }),
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
-      ...(caFile === undefined ? {} : { tls: { ca: readCa(caFile) } }),
+      tls: readTlsFiles(this.#config),
     };
     if (pool !== undefined) return joinPool({ ...options, pool, concurrency });
     return subscribe({ ...options, onGap: (missing) => this.#onGap(missing) });
@@ -123,13 +123,5 @@ export class Consume implements Service {
   /** What only waits goes back to the broker; what was begun is finished first. */
   #finish(code = 0): void {
     void this.#consumer.stop("running").then(() => this.#end(code));
-  }
-}
-
-function readCa(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new EquipoiseError("EQ_CONFIG_UNREADABLE", `caFile ${file}: ${reasonOf(error)}`, { cause: error });
   }
 }

@@ -1,7 +1,7 @@
 import * as z from "zod";
+import { brokerUrlFault } from "../../broker-url.ts";
 import { type Config, choice, integer, type Program, text, texts } from "../../config/index.ts";
 import { filterFault } from "../../topics.ts";
-import { brokerUrlFault } from "../broker-url.ts";
 
 /** Text that a function finds no fault with. */
 function faultless(fault: (value: string) => string | undefined) {
@@ -11,6 +11,7 @@ function faultless(fault: (value: string) => string | undefined) {
   });
 }
 
+const file = { placeholder: "FILE" };
 const poolName = z.string().regex(/^[^/+#]{1,128}$/, "must be a name without / + #");
 
 export const settings = {
@@ -47,9 +48,9 @@ export const settings = {
   password: text<string | undefined>(undefined, "better given as a variable than as a flag", {
     secret: true,
   }),
-  caFile: text<string | undefined>(undefined, "certificate authority in PEM, for mqtts and wss", {
-    placeholder: "FILE",
-  }),
+  caFile: text<string | undefined>(undefined, "certificate authority in PEM, for mqtts and wss", file),
+  certFile: text<string | undefined>(undefined, "this client's certificate in PEM", file),
+  keyFile: text<string | undefined>(undefined, "its private key in PEM", file),
   shutdownTimeoutMs: integer(10_000, "longest time for finishing what was begun", { min: 100 }),
 };
 

@@ -1,9 +1,10 @@
-/** When to try again: exponential, with full jitter so that agents do not come back all at once. */
+/** When to try again: exponential, with full jitter so that clients do not come back all at once. */
 
 const firstCeilingMs = 250;
 
 /**
- * @param round how many attempts were in vain
+ * @param round how many attempts, or rounds of them, were in vain
+ * @param maxMs longest pause
  * @param random uniform in [0, 1)
  * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  */

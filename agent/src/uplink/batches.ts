@@ -1,0 +1,89 @@
+/**
+ * Ticks on their way into messages. A message holds records of one stream: one by itself, or with `lingerMs` a JSON
+ * array of those that came within that time.
+ */
+import type { InFlight } from "./window.ts";
+
+export interface BatchLimits {
+  /** How long a tick waits for others of its stream; 0 sends each by itself at once. */
+  lingerMs: number;
+  /** Most records in one message. */
+  maxBatch: number;
+  /** Most streams that collect at the same time; beyond it the oldest message goes out early. */
+  maxOpen: number;
+}
+
+/** Well below the largest packet that brokers take by default. */
+const maxBatchBytes = 262_144;
+
+export class Message {
+  readonly topic: string;
+  readonly entries: InFlight[] = [];
+  /** When it is to go out at the latest, monotonic. */
+  readonly dueMs: number;
+  /** Of the last time, monotonic. */
+  sentMs = 0;
+  acknowledged = false;
+  #bytes = 0;
+
+  constructor(topic: string, dueMs: number) {
+    this.topic = topic;
+    this.dueMs = dueMs;
+  }
+
+  get byteLength(): number {
+    return this.#bytes;
+  }
+
+  add(entry: InFlight): void {
+    this.entries.push(entry);
+    this.#bytes += Buffer.byteLength(entry.tick.payload) + 1;
+  }
+
+  get payload(): string {
+    const [first, ...others] = this.entries.map(({ tick }) => tick.payload);
+    return others.length === 0 ? (first ?? "") : `[${first},${others.join(",")}]`;
+  }
+}
+
+export class Batches {
+  readonly #limits: BatchLimits;
+  /** By topic, in the order in which they are due. */
+  readonly #open = new Map<string, Message>();
+
+  constructor(limits: BatchLimits) {
+    this.#limits = limits;
+  }
+
+  /** Returns a message that is to go out now: the tick's own, or an older one that has to make room. */
+  add(entry: InFlight, nowMs: number): Message | undefined {
+    const { lingerMs, maxBatch, maxOpen } = this.#limits;
+    const { topic } = entry.tick.stream;
+    const message = this.#open.get(topic) ?? new Message(topic, nowMs + lingerMs);
+    message.add(entry);
+    this.#open.set(topic, message);
+    const full = message.entries.length >= maxBatch || message.byteLength >= maxBatchBytes;
+    if (full || lingerMs === 0) return this.#close(message);
+    return this.#open.size > maxOpen ? this.takeDue(Number.POSITIVE_INFINITY) : undefined;
+  }
+
+  /** Of the message that has waited longest; undefined when none waits. */
+  get dueMs(): number | undefined {
+    return this.#oldest?.dueMs;
+  }
+
+  /** The message that has waited longest, if it is due. */
+  takeDue(nowMs: number): Message | undefined {
+    const oldest = this.#oldest;
+    return oldest !== undefined && oldest.dueMs <= nowMs ? this.#close(oldest) : undefined;
+  }
+
+  get #oldest(): Message | undefined {
+    return this.#open.values().next().value;
+  }
+
+  #close(message: Message): Message {
+    this.#open.delete(message.topic);
+    return message;
+  }
+}

@@ -1,0 +1,44 @@
+/** A short look at another broker: connect, read its retained heartbeat, leave. */
+import { type BrokerLoad, type Clock, topics } from "@equipoise/shared";
+import type { MqttClient } from "mqtt";
+import { discard, type Identity, openClient } from "./broker-client.ts";
+import { Heard } from "./heard.ts";
+
+/** For all of it; a broker that needs longer is not one to move to. */
+const timeoutMs = 3_000;
+/** Retained heartbeats come together; this long after the first there are no more. */
+const settleMs = 50;
+const goodbyeMs = 1_000;
+
+/**
+ * @returns the broker's load, or undefined when it is away, refuses, or says nothing clear
+ */
+export async function observe(
+  url: string,
+  identity: Identity,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<BrokerLoad | undefined> {
+  const heard = new Heard(clock);
+  const { promise: done, resolve } = Promise.withResolvers<void>();
+  const client = openClient(url, identity, undefined, {
+    up: () => client.subscribe(topics.everyBrokerHeartbeat(), { qos: 0 }, (error) => error && resolve()),
+    down: () => resolve(),
+  });
+  client.on("message", (_, payload) => {
+    heard.note(payload);
+    clock.after(settleMs, resolve);
+  });
+  const cancel = clock.after(timeoutMs, resolve);
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  await done;
+  cancel();
+  leave(client, clock);
+  return heard.load;
+}
+
+function leave(client: MqttClient, clock: Clock): void {
+  if (!client.connected) return discard(client);
+  const cancel = clock.after(goodbyeMs, () => client.stream.destroy());
+  client.end(false, () => cancel());
+}

@@ -1,0 +1,205 @@
+/**
+ * Publishes the buffer's ticks in order, QoS 1, a bounded number in flight. A tick leaves the buffer when its PUBACK
+ * came; on a new connection what is in flight goes out again, oldest first, before anything newer.
+ */
+import type { Clock } from "@equipoise/shared";
+import type { MqttClient } from "mqtt";
+import type { TickQueue } from "../buffer/queue.ts";
+import { Batches, type Message } from "./batches.ts";
+import { Pace } from "./pace.ts";
+import { Window } from "./window.ts";
+
+export interface PublisherOptions {
+  /** Most messages in flight. */
+  window: number;
+  /** How long a tick waits for others of its stream to share a message; 0 sends each by itself. */
+  lingerMs: number;
+  /** Most ticks in one message. */
+  maxBatch: number;
+  queue: TickQueue;
+  clock: Clock;
+}
+
+export interface PublisherStats {
+  /** Ticks taken from the buffer and not yet acknowledged. */
+  inFlight: number;
+  /** Distinct ticks sent at least once. */
+  published: number;
+  /** Ticks sent again on a new connection. */
+  repeated: number;
+  acknowledged: number;
+  oldestBufferedTimeMs: number | null;
+}
+
+const atLeastOnce = { qos: 1 } as const;
+
+export class Publisher {
+  readonly #options: PublisherOptions;
+  readonly #window = new Window();
+  readonly #batches: Batches;
+  readonly #pace: Pace;
+  /** In the order in which they were first sent; one that is acknowledged stays behind one that is not. */
+  readonly #sent = new Set<Message>();
+  #client: MqttClient | undefined;
+  #pumpScheduled = false;
+  #paused = false;
+  #closed = false;
+  #cancelLinger = (): void => {};
+  #published = 0;
+  #repeated = 0;
+  #acknowledged = 0;
+  #waiters: { done: () => boolean; resolve: () => void }[] = [];
+
+  constructor(options: PublisherOptions) {
+    const { window, lingerMs, maxBatch } = options;
+    this.#options = options;
+    this.#batches = new Batches({ lingerMs, maxBatch, maxOpen: window });
+    this.#pace = new Pace(window);
+  }
+
+  /** Begins to follow the buffer. */
+  start(): void {
+    this.#options.queue.onReadable(() => this.#schedulePump());
+  }
+
+  stats(): PublisherStats {
+    return {
+      inFlight: this.#window.size,
+      published: this.#published,
+      repeated: this.#repeated,
+      acknowledged: this.#acknowledged,
+      oldestBufferedTimeMs: this.#window.oldest()?.bufferedTimeMs ?? null,
+    };
+  }
+
+  /** Publishes on this connection from now on, what is in flight first. */
+  attach(client: MqttClient): void {
+    this.#client = client;
+    this.#paused = false;
+    this.#pace.reset(this.#options.clock.monotonicMs());
+    for (const message of this.#sent) {
+      if (message.acknowledged) continue;
+      this.#repeated += message.entries.length;
+      this.#send(client, message);
+    }
+    this.#pump();
+  }
+
+  detach(): void {
+    this.#client = undefined;
+    this.#cancelLinger();
+  }
+
+  /** Sends nothing more on this connection; resolves when everything sent is acknowledged, or after `timeoutMs`. */
+  async pause(timeoutMs: number): Promise<void> {
+    this.#paused = true;
+    await this.#within(timeoutMs, () => this.#sent.size === 0);
+  }
+
+  /** Goes on after {@link pause}. */
+  resume(): void {
+    this.#paused = false;
+    this.#pump();
+  }
+
+  /** Takes no more from the buffer; resolves when nothing is in flight, or after `timeoutMs`. */
+  async close(timeoutMs: number): Promise<void> {
+    this.#closed = true;
+    this.#pump();
+    if (this.#client !== undefined) await this.#within(timeoutMs, () => this.#window.size === 0);
+  }
+
+  /** Resolves when everything in the buffer is acknowledged. */
+  drained(): Promise<void> {
+    return this.#when(() => this.#window.size === 0 && this.#options.queue.isEmpty());
+  }
+
+  /** After all acknowledgements of a turn, so that what they make room for leaves in one write. */
+  #schedulePump(): void {
+    if (this.#pumpScheduled) return;
+    this.#pumpScheduled = true;
+    setImmediate(() => {
+      this.#pumpScheduled = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    const client = this.#client;
+    if (client === undefined || this.#paused) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    while (this.#sent.size < this.#pace.limit) {
+      const message = this.#next(nowMs);
+      if (message === undefined) break;
+      this.#published += message.entries.length;
+      this.#sent.add(message);
+      this.#send(client, message);
+    }
+    this.#waitForLinger(nowMs);
+  }
+
+  #next(nowMs: number): Message | undefined {
+    // Once closed nothing comes that would be worth waiting for.
+    const due = this.#batches.takeDue(this.#closed ? Number.POSITIVE_INFINITY : nowMs);
+    if (due !== undefined || this.#closed) return due;
+    for (;;) {
+      const tick = this.#options.queue.take();
+      if (tick === undefined) return undefined;
+      const message = this.#batches.add(this.#window.add(tick), nowMs);
+      if (message !== undefined) return message;
+    }
+  }
+
+  #waitForLinger(nowMs: number): void {
+    const { dueMs } = this.#batches;
+    this.#cancelLinger();
+    // Without room an acknowledgement comes first, and pumps.
+    if (dueMs === undefined || this.#sent.size >= this.#pace.limit) return;
+    this.#cancelLinger = this.#options.clock.after(Math.max(0, dueMs - nowMs), () => this.#pump());
+  }
+
+  #send(client: MqttClient, message: Message): void {
+    message.sentMs = this.#options.clock.monotonicMs();
+    client.publish(message.topic, message.payload, atLeastOnce, (error) => {
+      // An error here means that the connection is gone; a late answer of an earlier one means nothing any more.
+      if (!error && client === this.#client) this.#acknowledge(message);
+    });
+  }
+
+  #acknowledge(message: Message): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#pace.acknowledged(nowMs - message.sentMs, this.#sent.size, nowMs);
+    message.acknowledged = true;
+    for (const first of this.#sent) {
+      if (!first.acknowledged) break;
+      this.#sent.delete(first);
+    }
+    this.#acknowledged += message.entries.length;
+    let settled: number | undefined;
+    for (const entry of message.entries) settled = this.#window.acknowledge(entry) ?? settled;
+    if (settled !== undefined) this.#options.queue.settle(settled);
+    this.#schedulePump();
+    if (this.#waiters.length > 0) this.#checkWaiters();
+  }
+
+  async #within(timeoutMs: number, done: () => boolean): Promise<void> {
+    let cancel = (): void => {};
+    const timeout = new Promise<void>((resolve) => {
+      cancel = this.#options.clock.after(timeoutMs, resolve);
+    });
+    await Promise.race([this.#when(done), timeout]);
+    cancel();
+  }
+
+  #when(done: () => boolean): Promise<void> {
+    if (done()) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push({ done, resolve }));
+  }
+
+  #checkWaiters(): void {
+    this.#waiters = this.#waiters.filter(({ done, resolve }) => {
+      if (done()) resolve();
+      return !done();
+    });
+  }
+}
