@@ -6,6 +6,10 @@ const sampled = 3;
 /** A member that nobody has given anything for so long is tried, whatever is expected of it. */
 const probeAfterMs = 2_000;
 const maxProbeShare = 0.003;
+/** Idle members whose scores differ by no more than this factor are alike. */
+const alike = 1.5;
+/** Answers after which a service time is a member's own. */
+const enoughAnswers = 8;
 /** How long the median of the known members is believed. */
 const medianForMs = 100;
 /** Of a member that nothing is known of, when nothing is known of any. */
@@ -48,12 +52,20 @@ export class PerformanceBased implements Strategy {
   }
 
   scoreOf(member: MemberView, choice: Choice<MemberView>): number {
-    const serviceMs = member.expectedServiceMs(choice.nowMs) ?? this.#median(choice);
-    return scoreOf(member, serviceMs);
+    return scoreOf(member, this.#serviceMs(member, choice));
+  }
+
+  /** What is known of a member; the less that is, the more it counts as the median. */
+  #serviceMs(member: MemberView, choice: Choice<MemberView>): number {
+    const serviceMs = member.expectedServiceMs(choice.nowMs);
+    if (serviceMs === undefined) return this.#median(choice);
+    if (member.answers >= enoughAnswers) return serviceMs;
+    const known = member.answers / enoughAnswers;
+    return serviceMs * known + this.#median(choice) * (1 - known);
   }
 
   #finishMs(member: MemberView, choice: Choice<MemberView>): number {
-    return finishMs(member, member.expectedServiceMs(choice.nowMs) ?? this.#median(choice));
+    return finishMs(member, this.#serviceMs(member, choice));
   }
 
   #best<M extends MemberView>(choice: Choice<M>): M | undefined {
@@ -71,8 +83,24 @@ export class PerformanceBased implements Strategy {
         chosen = member;
       }
     }
-    if (chosen === undefined || eligible.length === members.length) return chosen;
+    if (chosen === undefined) return undefined;
+    if (chosen.inFlight === 0) chosen = this.#equalToBest(choice, chosen, least);
+    if (eligible.length === members.length) return chosen;
     return this.#betterToWait(choice, this.#finishMs(chosen, choice)) ? undefined : chosen;
+  }
+
+  /**
+   * Of idle members that differ by no more than chance, one at random: else the one that was lucky of late would get
+   * everything while there is little to do.
+   */
+  #equalToBest<M extends MemberView>(choice: Choice<M>, best: M, least: number): M {
+    let chosen = best;
+    let equals = 1;
+    for (const member of choice.eligible) {
+      if (member === best || member.inFlight > 0 || this.scoreOf(member, choice) > least * alike) continue;
+      if (this.#random() * ++equals < 1) chosen = member;
+    }
+    return chosen;
   }
 
   /** Whether somebody without credit is worth waiting for. */

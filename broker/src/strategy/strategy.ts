@@ -13,6 +13,8 @@ export interface MemberView {
   readonly extraWork: number;
   /** Time that one more message takes it, in milliseconds, as far as it is known; more while it makes no progress. */
   expectedServiceMs(nowMs: number): number | undefined;
+  /** Messages that it has answered, well or badly: what its service time is known from. */
+  readonly answers: number;
   /** Share of late that it failed, 0 to 1. */
   readonly errorRate: number;
   /** When it was last given a message, monotonic; -Infinity before the first. */
