@@ -1,26 +1,9 @@
-import { spawnSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { test } from "tap";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
-
-const launcher = fileURLToPath(new URL("../../broker/bin/equipoise-broker.mjs", import.meta.url));
-
-/** Runs a command against a broker's data directory. */
-function operate(
-  dataDir: string,
-  ...args: string[]
-): { status: number | null; stdout: string; stderr: string } {
-  const { NODE_OPTIONS: _, ...env } = process.env;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, ...args, "--data-dir", dataDir], {
-    encoding: "utf8",
-    env,
-    timeout: 20_000,
-  });
-  return { status, stdout, stderr };
-}
+import { operate } from "../support/operate.ts";
 
 const pools = JSON.stringify([{ name: "p", filters: ["ticks/#"], maxDeliveries: 1 }]);
 

@@ -25,8 +25,9 @@ export class MemberHealth {
   #state: HealthState = "HEALTHY";
   #reason = "";
   #changedAtMs: number;
-  /** Since when each check has found it worse than its state; `undefined` when the last one has not. */
+  /** Since when each check has found it worse than its state, and UNHEALTHY; `undefined` when the last one has not. */
   #worseSinceMs: number | undefined;
+  #unhealthySinceMs: number | undefined;
   /** When something was last found against it. */
   #unwellAtMs: number;
   #ejections = 0;
@@ -80,6 +81,7 @@ export class MemberHealth {
     if (verdict.state !== "HEALTHY") this.#unwellAtMs = nowMs;
     if (this.#state === "UNHEALTHY") return this.#judgeEjected(verdict, nowMs);
     const state = verdict.state === "UNHEALTHY" && !mayEject ? "DEGRADED" : verdict.state;
+    if (state !== "UNHEALTHY") this.#unhealthySinceMs = undefined;
     if (rank(state) > rank(this.#state)) return this.#judgeWorse(state, verdict, nowMs);
     this.#worseSinceMs = undefined;
     this.#forgive(nowMs);
@@ -90,8 +92,11 @@ export class MemberHealth {
 
   #judgeWorse(state: HealthState, verdict: Verdict, nowMs: number): HealthChange | undefined {
     this.#worseSinceMs ??= nowMs;
-    if (nowMs - this.#worseSinceMs < verdict.afterMs) return undefined;
+    if (state === "UNHEALTHY") this.#unhealthySinceMs ??= nowMs;
+    const sinceMs = state === "UNHEALTHY" ? this.#unhealthySinceMs : this.#worseSinceMs;
+    if (nowMs - (sinceMs ?? nowMs) < verdict.afterMs) return undefined;
     this.#worseSinceMs = undefined;
+    this.#unhealthySinceMs = undefined;
     if (state === "UNHEALTHY") this.#eject(nowMs);
     return this.#change(state, verdict.reason, nowMs);
   }

@@ -5,6 +5,8 @@ import type { HealthChange, MemberHealth } from "./member-health.ts";
 
 /** A member with its signs and its state. */
 export interface Patient extends MemberSigns {
+  /** It gets nothing new, whatever its health. */
+  readonly resting: boolean;
   readonly health: MemberHealth;
 }
 
@@ -69,7 +71,8 @@ export class PoolHealth {
   #judgePanic(patients: readonly Patient[], medianMs: number): void {
     let all = 0;
     let left = 0;
-    for (const { serviceMs, health } of patients) {
+    for (const { serviceMs, health, resting } of patients) {
+      if (resting) continue;
       const perMs = 1 / Math.max(serviceMs ?? medianMs, 0.001);
       all += perMs;
       if (health.state !== "UNHEALTHY") left += perMs;

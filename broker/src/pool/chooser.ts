@@ -117,10 +117,13 @@ export class Chooser {
   }
 }
 
-function whyLeftOut({ draining, frozen, operatorSays, health }: Member, nowMs: number): string {
+function whyLeftOut({ draining, frozen, operatorSays, spent, health }: Member, nowMs: number): string {
   if (draining) return "draining";
   if (operatorSays !== undefined) return `${operatorSays}: set by the operator`;
   if (frozen) return "frozen: nothing is heard of it";
+  if (spent) return "silent about messages that were taken back from it";
+  // Only a probe goes past the healthy.
+  if (health.state === "HEALTHY") return "HEALTHY: another one is being tried";
   const seconds = Math.round((nowMs - health.changedAtMs) / 1_000);
   return `${health.state} for ${seconds} s: ${health.reason}`;
 }

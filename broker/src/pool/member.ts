@@ -1,4 +1,4 @@
-import type { MemberHeartbeat, MemberReport } from "@equipoise/shared";
+import type { MemberHeartbeat } from "@equipoise/shared";
 import { type HealthState, isFrozen, MemberHealth, type Patient } from "../health/index.ts";
 import type { MemberView } from "../strategy/index.ts";
 import type { Backlog } from "./backlog.ts";
@@ -42,6 +42,11 @@ export interface MemberOwner {
 
 /** Work in milliseconds that a member which acknowledges early is given at most ahead of its own reports. */
 const earlyWorkMs = 10;
+/** For so long at most it is given nothing for what it says alone: it may be a lie. */
+const longestHeldBackMs = 1_000;
+
+/** The most that a member may declare to weigh; as much as can be configured. */
+const maxWeight = 1_000_000;
 
 export interface MemberOptions {
   receiver: Receiver;
@@ -72,8 +77,8 @@ export class Member implements MemberView, Holder, Patient {
   readonly #slowStart: SlowStart;
   /** What it holds, in the order of sending. */
   readonly #held = new Set<Delivery>();
-  /** Messages taken from it after a timeout that it has not answered yet: each still costs a credit. */
-  #quarantined = 0;
+  /** When those were sent that were taken from it and that it has not answered yet: each still costs a credit. */
+  readonly #quarantinedSentAtMs: number[] = [];
   #declaredWeight = 1;
   draining = false;
   /** What the operator has said of it; goes before what the checker finds. */
@@ -103,7 +108,17 @@ export class Member implements MemberView, Holder, Patient {
   }
 
   get inFlight(): number {
-    return this.#held.size + this.#quarantined;
+    return this.#held.size + this.#quarantinedSentAtMs.length;
+  }
+
+  /** It has messages to answer that nobody else has. */
+  get holding(): boolean {
+    return this.#held.size > 0;
+  }
+
+  /** All its credit is with messages that were taken from it: nothing tells when it will answer. */
+  get spent(): boolean {
+    return this.#held.size === 0 && this.inFlight >= this.credit;
   }
 
   get credit(): number {
@@ -143,13 +158,14 @@ export class Member implements MemberView, Holder, Patient {
   }
 
   get hasCredit(): boolean {
-    if (this.#held.size + this.#quarantined >= this.credit) return false;
+    if (this.inFlight >= this.credit) return false;
     return !this.reported.acknowledgesEarly || this.#hasRoomAhead();
   }
 
   /** Its acknowledgements do not say when it is ready for more; its reports do. */
   #hasRoomAhead(): boolean {
     const nowMs = this.#owner.nowMs();
+    if (this.inFlight === 0 && nowMs - this.lastTakenAtMs >= longestHeldBackMs) return true;
     const serviceMs = this.expectedServiceMs(nowMs);
     return serviceMs === undefined || this.#extraWork + this.inFlight < Math.max(2, earlyWorkMs / serviceMs);
   }
@@ -233,8 +249,9 @@ export class Member implements MemberView, Holder, Patient {
     return this.record.latencyP99Ms;
   }
 
+  /** Those before an ejection are paid for with it: from then on the probe decides. */
   get timeoutsInARow(): number {
-    return this.record.timeoutsInARow;
+    return this.health.halfOpen ? 0 : this.record.timeoutsInARow;
   }
 
   get errorsInARow(): number {
@@ -273,6 +290,7 @@ export class Member implements MemberView, Holder, Patient {
     const nowMs = delivery.sentAtMs + latencyMs;
     this.#credits.acknowledged(latencyMs, this.inFlight, nowMs);
     this.record.acknowledged(latencyMs, nowMs);
+    if (this.health.halfOpen) this.record.forgive();
     this.health.succeeded();
     this.#release(delivery);
     this.#owner.onAcknowledged(delivery);
@@ -295,7 +313,9 @@ export class Member implements MemberView, Holder, Patient {
   }
 
   answeredLate(): void {
-    this.#quarantined--;
+    const sentAtMs = this.#quarantinedSentAtMs.shift();
+    // It was alive: how long it took tells how long a silence of it may last.
+    if (sentAtMs !== undefined) this.record.answeredLate(this.#owner.nowMs() - sentAtMs);
     this.#owner.onFreed(this);
   }
 
@@ -326,11 +346,9 @@ export class Member implements MemberView, Holder, Patient {
     const oldest = held[0];
     if (oldest === undefined) return 0;
     this.#rescue = { atMs: nowMs, sentAtMs: oldest.sentAtMs };
+    for (const delivery of held) this.#withdraw(delivery);
     // The newest first, so that the oldest is the next to be taken.
-    for (const delivery of held.reverse()) {
-      this.#withdraw(delivery);
-      this.#owner.onRescued(this, delivery);
-    }
+    for (const delivery of held.reverse()) this.#owner.onRescued(this, delivery);
     this.rescued += held.length;
     return held.length;
   }
@@ -340,7 +358,7 @@ export class Member implements MemberView, Holder, Patient {
   }
 
   #withdraw(delivery: Delivery): void {
-    this.#quarantined++;
+    this.#quarantinedSentAtMs.push(delivery.sentAtMs);
     this.receiver.quarantine(delivery);
     this.#release(delivery);
   }
@@ -355,36 +373,11 @@ export class Member implements MemberView, Holder, Patient {
     const nowMs = this.#owner.nowMs();
     this.draining = heartbeat.state === "draining";
     this.#credits.declare(heartbeat.creditLimit);
-    this.#declaredWeight = heartbeat.weight ?? 1;
+    this.#declaredWeight = Math.min(heartbeat.weight ?? 1, maxWeight);
     this.reported.heard(heartbeat, this.#seen, nowMs);
-    if ((heartbeat.errors ?? 0) > 0) this.record.reportedErrors(nowMs);
+    this.record.reportedErrors(heartbeat.errors ?? 0, nowMs);
     this.#expectedAtMs = Number.NaN;
     if (!this.draining) this.#owner.onFreed(this);
-  }
-
-  report(nowMs: number): Omit<MemberReport, "score"> {
-    const { clientId, inFlight, credit, weight, draining, guest, health, record } = this;
-    const { ackLatencyMs } = record;
-    return {
-      clientId,
-      health: this.state,
-      healthReason: this.operatorSays === undefined ? health.reason : "set by the operator",
-      healthForMs: Math.round(nowMs - health.changedAtMs),
-      inFlight,
-      credit,
-      weight,
-      draining,
-      guest,
-      settled: record.settled,
-      timeouts: record.timeouts,
-      rescued: this.rescued,
-      ackLatencyMs: ackLatencyMs === undefined ? null : rounded(ackLatencyMs),
-      serviceMs: nullable(this.expectedServiceMs(nowMs)),
-      extraWork: rounded(this.extraWork),
-      errorRate: rounded(this.errorRate),
-      takenInMinute: record.takenInMinute(nowMs),
-      acknowledgesEarly: this.reported.acknowledgesEarly,
-    };
   }
 
   #release(delivery: Delivery): void {
@@ -392,6 +385,3 @@ export class Member implements MemberView, Holder, Patient {
     delivery.holder = undefined;
   }
 }
-
-const rounded = (value: number): number => Math.round(value * 1_000) / 1_000;
-const nullable = (value: number | undefined): number | null => (value === undefined ? null : rounded(value));

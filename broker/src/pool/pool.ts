@@ -7,6 +7,7 @@ import type { Decision } from "./decisions.ts";
 import type { Delivery } from "./delivery.ts";
 import { KeyOrder } from "./key-order.ts";
 import { Member, type MemberOwner, type Receiver } from "./member.ts";
+import { reportOf } from "./member-report.ts";
 import type { Fallback } from "./policy.ts";
 import type { Candidates } from "./selection.ts";
 
@@ -150,11 +151,11 @@ export class Pool implements MemberOwner {
     }
     if (weights !== undefined) {
       this.policy.weights = weights;
-      for (const member of this.#members.values()) member.configuredWeight = weights[member.clientId];
+      for (const member of this.#members.values()) member.configuredWeight = saidOf(weights, member);
     }
     if (operatorHealth !== undefined) {
       this.policy.operatorHealth = operatorHealth;
-      for (const member of this.#members.values()) member.operatorSays = operatorHealth[member.clientId];
+      for (const member of this.#members.values()) member.operatorSays = saidOf(operatorHealth, member);
     }
     this.#surroundings.wake(this);
   }
@@ -220,9 +221,9 @@ export class Pool implements MemberOwner {
       random: () => this.#surroundings.random(),
       guest,
       slowStartTo: this.#usualCredit(),
-      weight: this.policy.weights[receiver.clientId],
+      weight: saidOf(this.policy.weights, receiver),
     });
-    member.operatorSays = this.policy.operatorHealth?.[receiver.clientId];
+    member.operatorSays = saidOf(this.policy.operatorHealth, receiver);
     this.#members.set(receiver, member);
     return member;
   }
@@ -247,7 +248,7 @@ export class Pool implements MemberOwner {
     lane.emptySinceMs = this.#surroundings.monotonicMs();
     if (member.subscriptions.size > 0) return;
     this.#members.delete(receiver);
-    if (member.inFlight > 0) this.#leaving.add(member);
+    if (member.holding) this.#leaving.add(member);
     if (!member.guest && this.memberCount === 0) this.#memberlessSinceMs = this.#surroundings.monotonicMs();
   }
 
@@ -356,7 +357,7 @@ export class Pool implements MemberOwner {
     if (ordering === "none") this.#rescue(nowMs);
     this.onFreed();
     for (const member of [...this.#members.values(), ...this.#leaving]) {
-      if (member.inFlight === 0) this.#leaving.delete(member);
+      if (!member.holding) this.#leaving.delete(member);
       const before = member.timeouts;
       member.expire(nowMs - ackTimeoutMs, `no answer within ${ackTimeoutMs} ms`);
       if (ordering === "key" && member.timeouts > before) member.receiver.disconnect("ackTimeout");
@@ -365,9 +366,16 @@ export class Pool implements MemberOwner {
 
   #rescue(nowMs: number): void {
     for (const member of this.#members.values()) {
+      // Without anybody else to do it, it would only come twice to the same member.
+      if (!this.#someoneBeside(member)) continue;
       const messages = member.rescue(nowMs);
       if (messages > 0) this.#surroundings.onRescued(this, member, messages);
     }
+  }
+
+  #someoneBeside(member: Member): boolean {
+    for (const other of this.#members.values()) if (other !== member && !other.resting) return true;
+    return false;
   }
 
   /** Hands out what waits for as long as members have credit. */
@@ -436,7 +444,7 @@ export class Pool implements MemberOwner {
       panic: this.panic,
       dropped: sum(backlogs, ({ dropped }) => dropped),
       memberReports: members.map((member) => ({
-        ...member.report(nowMs),
+        ...reportOf(member, nowMs),
         score: this.#chooser.scoreOf(member, members),
       })),
     };
@@ -446,4 +454,12 @@ export class Pool implements MemberOwner {
     if (!this.#lanes.has(filter)) this.adopt(filter, this.#surroundings.openBacklog(this, filter));
     return this.#lanes.get(filter) as Lane;
   }
+}
+
+/** What is said of a client by name; one may be called `constructor`. */
+function saidOf<V>(
+  said: Readonly<Record<string, V>> = {},
+  { clientId }: { clientId: string },
+): V | undefined {
+  return Object.hasOwn(said, clientId) ? said[clientId] : undefined;
 }

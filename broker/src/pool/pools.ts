@@ -160,8 +160,9 @@ export class Pools {
       const keepMs = (filter: string) =>
         this.#isDeclared(pool.name, filter) ? retainWhenEmptyMs : undeclared.removeAfterMs;
       for (const filter of pool.abandoned((name) => now - keepMs(name))) {
-        if (this.#isDeclared(pool.name, filter)) pool.empty(filter);
-        else this.#dropFilter(pool, filter);
+        if (!this.#isDeclared(pool.name, filter)) this.#dropFilter(pool, filter);
+        // What guests work on is kept.
+        else if (!pool.members.some(({ guest }) => guest)) pool.empty(filter);
       }
     }
   }
@@ -225,9 +226,10 @@ export class Pools {
     if (lender === undefined) return;
     let lent = 0;
     for (const member of lender.members) {
-      if (member.guest || pool.member(member.receiver) !== undefined) continue;
+      const { guest, resting, receiver } = member;
+      if (guest || resting || pool.member(receiver) !== undefined) continue;
       const qos = Math.max(...member.subscriptions.values());
-      for (const filter of pool.filters) pool.join(member.receiver, filter, qos, true);
+      for (const filter of pool.filters) pool.join(receiver, filter, qos, true);
       lent++;
     }
     if (lent === 0) return;

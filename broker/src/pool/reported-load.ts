@@ -12,9 +12,11 @@ import type { MemberHeartbeat } from "@equipoise/shared";
 
 /** Age in milliseconds after which load is not believed. */
 const freshForMs = 500;
-/** Reports closer to each other say little about the time between them. */
+/** Reports closer to each other say little about the time between them; a claim that takes longer to check is not believed. */
 const shortestIntervalMs = 50;
-const longestIntervalMs = 2_000;
+const longestIntervalMs = 10_000;
+/** Messages that it must have had the time for, before a report can be checked against an earlier one. */
+const checkable = 2;
 /** A queue this long beyond what is in flight is not noise. */
 const noticeableWork = 4;
 /** One this long needs no second report. */
@@ -39,7 +41,6 @@ interface Report {
   atMs: number;
   queueDepth: number;
   serviceTimeMs: number | undefined;
-  eventLoopLagMs: number | undefined;
   /** Messages given to the member until then, and unanswered then. */
   taken: number;
   inFlight: number;
@@ -55,7 +56,11 @@ export interface SeenLoad {
 export class ReportedLoad {
   beats = 0;
   lastBeatAtMs = Number.NEGATIVE_INFINITY;
+  #eventLoopLagMs: number | undefined;
+  /** The last report, if it said how much work there is. */
   #last: Report | undefined;
+  /** What the next reports are checked against. */
+  #unchecked: Report | undefined;
   #suspicion = 0;
   #early = false;
   #contradictions = 0;
@@ -75,23 +80,24 @@ export class ReportedLoad {
     this.beats++;
     this.lastBeatAtMs = nowMs;
     const before = this.#last;
-    const { queueDepth, serviceTimeMs, eventLoopLagMs } = heartbeat;
+    const { queueDepth, serviceTimeMs } = heartbeat;
+    this.#eventLoopLagMs = heartbeat.eventLoopLagMs;
     if (queueDepth === undefined) {
       this.#last = undefined;
+      this.#unchecked = undefined;
       return;
     }
     const { inFlight, taken } = seen;
-    const report: Report = { atMs: nowMs, queueDepth, serviceTimeMs, eventLoopLagMs, taken, inFlight };
+    const report: Report = { atMs: nowMs, queueDepth, serviceTimeMs, taken, inFlight };
     this.#last = report;
-    if (before !== undefined) this.#compare(before, report);
+    this.#check(report);
     this.#learn(before, report);
     this.#recognise(report, seen.ackLatencyMs);
   }
 
   /** Milliseconds by which its event loop was late, when that is known and new. */
   eventLoopLagMs(nowMs: number): number | undefined {
-    const last = this.#last;
-    return last !== undefined && nowMs - last.atMs <= freshForMs ? last.eventLoopLagMs : undefined;
+    return nowMs - this.lastBeatAtMs <= freshForMs ? this.#eventLoopLagMs : undefined;
   }
 
   /** Messages that it has to work on beside those in flight. */
@@ -133,25 +139,42 @@ export class ReportedLoad {
     this.#serviceMs = before + (serviceMs - before) * share;
   }
 
-  /** Looks whether two reports and what was given in between fit together. */
-  #compare(before: Report, now: Report): void {
+  /** Looks whether a report fits an earlier one, from when on it has had the time for a few messages. */
+  #check(now: Report): void {
+    const before = this.#unchecked ?? now;
     const passedMs = now.atMs - before.atMs;
     const { serviceTimeMs } = now;
-    if (passedMs < shortestIntervalMs || passedMs > longestIntervalMs) return;
-    if (serviceTimeMs === undefined || before.queueDepth - before.inFlight < noticeableWork) return;
+    const busy = serviceTimeMs !== undefined && before.queueDepth - before.inFlight >= noticeableWork;
+    const couldFinish = busy ? passedMs / Math.max(serviceTimeMs, 0.001) : 0;
+    const checks = passedMs >= shortestIntervalMs && couldFinish >= checkable;
+    if (busy && !checks && passedMs <= longestIntervalMs) {
+      this.#unchecked = before;
+      return;
+    }
+    this.#unchecked = now;
+    if (checks) this.#compare(before, now, couldFinish);
+    else if (busy) this.#disbelieve();
+  }
+
+  #compare(before: Report, now: Report, couldFinish: number): void {
     const had = before.queueDepth + now.taken - before.taken;
     const finished = had - now.queueDepth;
-    const couldFinish = Math.min(had, passedMs / Math.max(serviceTimeMs, 0.001));
-    const fits = finished * plausible >= couldFinish - 1 && finished <= couldFinish * plausible + 1;
+    const expected = Math.min(had, couldFinish);
+    const fits = finished * plausible >= expected - 1 && finished <= expected * plausible + 1;
     this.#plausible = fits;
     if (fits) this.#contradictions = 0;
     else if (++this.#contradictions >= 2) this.#distrust(now.atMs);
   }
 
-  #distrust(nowMs: number): void {
-    this.#contradictions = 0;
+  #disbelieve(): void {
+    this.#plausible = false;
     this.#suspicion = 0;
     this.#early = false;
+  }
+
+  #distrust(nowMs: number): void {
+    this.#contradictions = 0;
+    this.#disbelieve();
     this.#distrustedUntilMs = nowMs + this.#distrustMs;
     this.#distrustMs = Math.min(longestDistrustMs, this.#distrustMs * 2);
   }

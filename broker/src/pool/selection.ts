@@ -5,7 +5,7 @@ import type { Member } from "./member.ts";
 export interface Candidates {
   /** With free credit. */
   readonly eligible: readonly Member[];
-  /** With or without. */
+  /** With or without, as far as messages may come to them soon. */
   readonly members: readonly Member[];
   /** One message is for a member that is being tried again. */
   readonly probe: boolean;
@@ -31,9 +31,7 @@ export class Selection {
     }
     if (worst === 0) return candidates(takers);
     if (worst === 2) {
-      const tried = takers.find(
-        ({ health, inFlight, eligible }) => health.halfOpen && inFlight === 0 && eligible,
-      );
+      const tried = takers.find(({ health, holding, eligible }) => health.halfOpen && !holding && eligible);
       if (tried !== undefined) return { eligible: [tried], members: [tried], probe: true };
     }
     const healthy = candidates(takers.filter(({ state }) => state === "HEALTHY"));
@@ -45,5 +43,6 @@ export class Selection {
 
 function candidates(members: readonly Member[]): Candidates {
   const eligible = members.filter((member) => member.eligible);
-  return { eligible, members: members.filter(({ resting }) => !resting), probe: false };
+  // Nobody waits for who rests, or for who may never answer.
+  return { eligible, members: members.filter(({ resting, spent }) => !resting && !spent), probe: false };
 }

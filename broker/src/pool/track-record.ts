@@ -22,6 +22,7 @@ export class TrackRecord {
   #baselineAtMs = 0;
   #errorRate = 0;
   #errorAtMs = 0;
+  #failedSinceReport = 0;
   /** Messages given in each of the last seconds. */
   readonly #taken = new Uint32Array(shareSlots);
   #slot = 0;
@@ -56,10 +57,16 @@ export class TrackRecord {
     if (this.#errorRate > 0) this.#noteError(0, nowMs);
   }
 
+  /** A message that had been taken from it is answered. */
+  answeredLate(latencyMs: number): void {
+    this.#latenciesMs[this.#latencies++ % maxLatencies] = latencyMs;
+  }
+
   failed(latencyMs: number, nowMs: number): void {
     this.service.failed(latencyMs, nowMs);
     this.answers++;
     this.errorsInARow++;
+    this.#failedSinceReport++;
     this.#noteError(1, nowMs);
   }
 
@@ -70,8 +77,14 @@ export class TrackRecord {
   }
 
   /** Errors that the member reports and that were not seen here count like one failure in each report. */
-  reportedErrors(nowMs: number): void {
-    this.#noteError(1, nowMs);
+  reportedErrors(errors: number, nowMs: number): void {
+    if (errors > this.#failedSinceReport) this.#noteError(1, nowMs);
+    this.#failedSinceReport = 0;
+  }
+
+  /** After an ejection a good answer is a new beginning. */
+  forgive(): void {
+    this.#errorRate = 0;
   }
 
   /** Smoothed time from sending to acknowledgement, milliseconds. */

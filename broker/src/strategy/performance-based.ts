@@ -1,3 +1,4 @@
+import { coldAnswers } from "./service-time.ts";
 import { type Choice, type MemberView, type Pick, type Strategy, wait } from "./strategy.ts";
 
 /** Up to so many members are all weighed; of more, `sampled` at random. */
@@ -6,9 +7,10 @@ const sampled = 3;
 /** A member that nobody has given anything for so long is tried, whatever is expected of it. */
 const probeAfterMs = 2_000;
 const maxProbeShare = 0.003;
-/** Idle members whose scores differ by no more than this factor are alike. */
+/** Idle members whose scores differ by no more than this factor, or these milliseconds, are alike. */
 const alike = 1.5;
-/** Answers after which a service time is a member's own. */
+const alikeMs = 0.5;
+/** After so many answers, without the first ones, a member's service time is its own. */
 const enoughAnswers = 8;
 /** How long the median of the known members is believed. */
 const medianForMs = 100;
@@ -59,8 +61,8 @@ export class PerformanceBased implements Strategy {
   #serviceMs(member: MemberView, choice: Choice<MemberView>): number {
     const serviceMs = member.expectedServiceMs(choice.nowMs);
     if (serviceMs === undefined) return this.#median(choice);
-    if (member.answers >= enoughAnswers) return serviceMs;
-    const known = member.answers / enoughAnswers;
+    if (member.answers >= coldAnswers + enoughAnswers) return serviceMs;
+    const known = Math.max(0, member.answers - coldAnswers) / enoughAnswers;
     return serviceMs * known + this.#median(choice) * (1 - known);
   }
 
@@ -94,10 +96,11 @@ export class PerformanceBased implements Strategy {
    * everything while there is little to do.
    */
   #equalToBest<M extends MemberView>(choice: Choice<M>, best: M, least: number): M {
+    const limit = Math.max(least * alike, least + alikeMs);
     let chosen = best;
     let equals = 1;
     for (const member of choice.eligible) {
-      if (member === best || member.inFlight > 0 || this.scoreOf(member, choice) > least * alike) continue;
+      if (member === best || member.inFlight > 0 || this.scoreOf(member, choice) > limit) continue;
       if (this.#random() * ++equals < 1) chosen = member;
     }
     return chosen;
@@ -125,7 +128,8 @@ export class PerformanceBased implements Strategy {
     for (let draw = 0; draw < sampled; draw++) {
       const member = eligible[Math.floor(this.#random() * eligible.length)] as M;
       const score = this.scoreOf(member, choice);
-      if (score >= least) continue;
+      // The first one counts whatever its score: a report may be beyond all numbers.
+      if (chosen !== undefined && score >= least) continue;
       least = score;
       chosen = member;
     }
@@ -149,7 +153,7 @@ export class PerformanceBased implements Strategy {
       .map((member) => member.expectedServiceMs(nowMs))
       .filter((serviceMs) => serviceMs !== undefined)
       .sort((a, b) => a - b);
-    this.#medianMs = known[known.length >> 1] ?? unknownServiceMs;
+    this.#medianMs = known[(known.length - 1) >> 1] ?? unknownServiceMs;
     this.#medianAtMs = nowMs;
     return this.#medianMs;
   }

@@ -15,6 +15,8 @@
  * @see Page, "Continuous inspection schemes", 1954
  */
 
+/** The first answers of a member pay for connections, compilers and caches. */
+export const coldAnswers = 3;
 /** Samples in the mean. */
 const longestMean = 64;
 /** The change that is looked for, as a factor, and the evidence for it that is enough. */
@@ -56,6 +58,8 @@ class Drift {
 export class ServiceTime {
   #estimateMs: number | undefined;
   #samples = 0;
+  /** Answers still to come that tell how cold a newcomer is rather than how fast: only the last of them counts. */
+  #cold = coldAnswers;
   readonly #slower = new Drift();
   readonly #faster = new Drift();
   #lastAnswerAtMs = Number.NEGATIVE_INFINITY;
@@ -109,7 +113,9 @@ export class ServiceTime {
 
   #take(sampleMs: number, samples: number): void {
     const meanMs = this.#estimateMs;
-    if (meanMs === undefined) return this.#begin(sampleMs, samples);
+    const cold = this.#cold > 0;
+    this.#cold = Math.max(0, this.#cold - samples);
+    if (meanMs === undefined || cold) return this.#begin(sampleMs, samples);
     const means = Math.min(mostOfOne, sampleMs / Math.max(meanMs, Number.MIN_VALUE));
     const slower = this.#slower.add(means * (1 - 1 / change) - logChange, sampleMs, samples);
     const faster = this.#faster.add(logChange - means * (change - 1), sampleMs, samples);

@@ -11,12 +11,16 @@ export class Weighted implements Strategy {
   readonly name = "weighted";
   readonly #balance = new WeakMap<MemberView, number>();
 
-  pick<M extends MemberView>({ eligible }: Choice<M>): Pick<M> {
+  pick<M extends MemberView>({ eligible, members }: Choice<M>): Pick<M> {
+    // Nobody comes to be a round ahead or behind by choosing alone; after a change of weights it would last for as many
+    // messages as they were large.
+    const round = members.reduce((sum, { weight }) => sum + weight, 0);
     let chosen: M | undefined;
     let most = Number.NEGATIVE_INFINITY;
     let total = 0;
     for (const member of eligible) {
-      const balance = (this.#balance.get(member) ?? 0) + member.weight;
+      const before = this.#balance.get(member) ?? 0;
+      const balance = Math.max(-round, Math.min(round, before)) + member.weight;
       this.#balance.set(member, balance);
       total += member.weight;
       // Without a weight of its own only when there is nobody else.
