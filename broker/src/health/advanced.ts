@@ -69,8 +69,9 @@ function byHeartbeats(member: MemberSigns, nowMs: number): Verdict {
   const { eventLoopLagMs } = member;
   const silentMs = unexplainedSilenceMs(member, nowMs);
   const reason = `no heartbeat and no answer for ${seconds(silentMs)}`;
-  if (silentMs > missedBeatsUnhealthy * longestBeatMs) return { state: "UNHEALTHY", reason, afterMs: 0 };
-  if (silentMs > missedBeatsDegraded * longestBeatMs) return { state: "DEGRADED", reason, afterMs: 0 };
+  const silent = { reason, silent: true, afterMs: 0 };
+  if (silentMs > missedBeatsUnhealthy * longestBeatMs) return { state: "UNHEALTHY", ...silent };
+  if (silentMs > missedBeatsDegraded * longestBeatMs) return { state: "DEGRADED", ...silent };
   if (eventLoopLagMs !== undefined && eventLoopLagMs > lagDegradedMs)
     return {
       state: "DEGRADED",

@@ -45,6 +45,8 @@ export interface Verdict {
   readonly reason: string;
   /** By comparison or by counting, not by proof: only a third of a pool may be ejected for such a reason. */
   readonly statistical?: boolean;
+  /** Found by silence: over as soon as anything is heard. */
+  readonly silent?: boolean;
   /** Milliseconds that it must have been found in every check before it counts; 0 for what proves itself. */
   readonly afterMs: number;
 }

@@ -33,6 +33,8 @@ export class MemberHealth {
   #ejections = 0;
   #forgivenAtMs = 0;
   #ejectedUntilMs = 0;
+  /** Its state was found by silence. */
+  #silent = false;
   #halfOpen = false;
   #probeSucceeded = false;
 
@@ -79,6 +81,7 @@ export class MemberHealth {
    */
   judge(verdict: Verdict, nowMs: number, mayEject: boolean): HealthChange | undefined {
     if (verdict.state !== "HEALTHY") this.#unwellAtMs = nowMs;
+    if (this.#silent && verdict.silent !== true) return this.#heardAgain(verdict, nowMs);
     if (this.#state === "UNHEALTHY") return this.#judgeEjected(verdict, nowMs);
     const state = verdict.state === "UNHEALTHY" && !mayEject ? "DEGRADED" : verdict.state;
     if (state !== "UNHEALTHY") this.#unhealthySinceMs = undefined;
@@ -98,7 +101,16 @@ export class MemberHealth {
     this.#worseSinceMs = undefined;
     this.#unhealthySinceMs = undefined;
     if (state === "UNHEALTHY") this.#eject(nowMs);
-    return this.#change(state, verdict.reason, nowMs);
+    const change = this.#change(state, verdict.reason, nowMs);
+    this.#silent = verdict.silent === true;
+    return change;
+  }
+
+  /** What is wrong besides will be found by the next checks. */
+  #heardAgain({ state, reason }: Verdict, nowMs: number): HealthChange {
+    this.#halfOpen = false;
+    if (state === "HEALTHY") return this.#change("HEALTHY", "heard again", nowMs);
+    return this.#change("DEGRADED", reason, nowMs);
   }
 
   #judgeEjected(verdict: Verdict, nowMs: number): HealthChange | undefined {
@@ -131,6 +143,7 @@ export class MemberHealth {
   #change(to: HealthState, reason: string, nowMs: number): HealthChange {
     const from = this.#state;
     this.#state = to;
+    this.#silent = false;
     this.#reason = reason;
     this.#changedAtMs = nowMs;
     return { from, to, reason };
