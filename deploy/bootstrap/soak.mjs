@@ -4,10 +4,19 @@ import { fileURLToPath } from "node:url";
 
 const files = [
   "test/faults/faults.test.ts",
+  "test/faults/agent-power.test.ts",
+  "test/faults/agent-torn.test.ts",
   "test/soak/backpressure.test.ts",
   "test/broker/conformance/fuzz.test.ts",
 ];
-const env = { ...process.env, FAULT_ROUNDS: "20", SOAK_MINUTES: "10", EQUIPOISE_FUZZ_STREAMS: "100000" };
+const env = {
+  ...process.env,
+  FAULT_ROUNDS: "20",
+  SOAK_MINUTES: "10",
+  EQUIPOISE_FUZZ_STREAMS: "100000",
+  POWER_CUTS: "500",
+  TORN_SHARE: "1",
+};
 const child = spawn("tap", ["run", "--disable-coverage", "--jobs=1", "--timeout=1800", ...files], {
   cwd: fileURLToPath(new URL("../..", import.meta.url)),
   stdio: "inherit",

@@ -1,52 +1,18 @@
 import { spawnSync } from "node:child_process";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { systemClock, type Trade } from "@equipoise/shared";
+import type { Trade } from "@equipoise/shared";
 import Database from "better-sqlite3";
 import { type Test, test } from "tap";
 import { createEpoch, epochAfter } from "../../agent/src/buffer/epoch.ts";
-import type { Commit } from "../../agent/src/buffer/protocol.ts";
+import type { Bounds, Commit } from "../../agent/src/buffer/protocol.ts";
 import type { BufferedTick } from "../../agent/src/buffer/queue.ts";
-import { type BufferOptions, SqliteBuffer } from "../../agent/src/buffer/sqlite-buffer.ts";
 import { Store } from "../../agent/src/buffer/store.ts";
 import { temporaryDirectory } from "../support/broker.ts";
-import { counting, FakeClock, recordedLog, trade, tradeOf, until } from "./support.ts";
-
-async function open(t: Test, directory: string, options: Partial<BufferOptions> = {}) {
-  const { logger, lines } = recordedLog();
-  const buffer = new SqliteBuffer({
-    agentId: "pi-7",
-    directory,
-    maxBytes: 2 ** 30,
-    commitLatencyMs: 1,
-    clock: systemClock,
-    random: Math.random,
-    logger,
-    ...options,
-  });
-  await buffer.start();
-  let stopped: Promise<void> | undefined;
-  const stop = (): Promise<void> => {
-    stopped ??= buffer.stop();
-    return stopped;
-  };
-  t.teardown(stop);
-  return { buffer, lines, stop };
-}
-
-/** Everything that can be taken, in order. */
-async function takeAll(buffer: SqliteBuffer): Promise<BufferedTick[]> {
-  await buffer.flush();
-  const ticks: BufferedTick[] = [];
-  await until(() => {
-    for (let tick = buffer.take(); tick !== undefined; tick = buffer.take()) ticks.push(tick);
-    return buffer.isEmpty();
-  });
-  return ticks;
-}
+import { openBuffer as open, seqs, takeAll } from "./buffer-support.ts";
+import { counting, FakeClock, noisyTrade, trade, tradeOf, until } from "./support.ts";
 
 const recordOf = (tick: BufferedTick): Trade => tradeOf(tick.payload);
-const seqs = (ticks: readonly BufferedTick[]): number[] => ticks.map((tick) => recordOf(tick).seq);
 
 test("each stream counts from 1 without holes, in the order of arrival", async (t) => {
   const { buffer } = await open(t, await temporaryDirectory(t));
@@ -101,16 +67,21 @@ test("a gap record takes a number in its stream, and is never its newest trade",
   );
 });
 
-test("nothing can be taken before it is committed", async (t) => {
+test("a tick can be taken as soon as its number is reserved, and waits for no commit of its own", async (t) => {
   const clock = new FakeClock();
-  const { buffer } = await open(t, await temporaryDirectory(t), { clock, commitLatencyMs: 5 });
+  const { buffer } = await open(t, await temporaryDirectory(t), { clock, commitLatencyMs: 1_000 });
   const readable = new Promise<void>((resolve) => buffer.onReadable(resolve));
   buffer.put(trade(1));
-  clock.advance(4);
-  t.equal(buffer.take(), undefined);
-  clock.advance(1);
+  t.equal(buffer.take(), undefined, "no number of the stream is reserved yet");
   await readable;
-  t.equal(buffer.take()?.position, 1);
+  await until(() => buffer.take()?.position === 1);
+  buffer.put(trade(2));
+  t.equal(buffer.take()?.position, 2);
+  t.equal(buffer.stats().safe, 1, "it is in memory alone");
+  clock.advance(999);
+  t.equal(buffer.stats().safe, 1);
+  clock.advance(1);
+  await until(() => buffer.stats().safe === 2);
 });
 
 test("a restart continues the epoch and its numbers, and gives what is not settled again", async (t) => {
@@ -164,31 +135,45 @@ async function openStore(t: Test): Promise<Store> {
   return store;
 }
 
+const bounds: Bounds = {
+  maxBytes: 2 ** 30,
+  minFreeDiskBytes: 0,
+  keepFromUptimeMs: 0,
+  keepBytes: 0,
+  expireBeforeUptimeMs: 0,
+  evict: false,
+  evictable: [1, 1],
+};
 const twoTicks = (): Commit => ({
-  first: 1,
-  payloads: '{"a":1}\n{"b":2}\n',
-  streamIds: Uint32Array.of(1, 1),
-  streams: [{ id: 1, venue: "v", symbol: "S", seq: 2 }],
-  bufferedTimeMs: 5,
-  settled: 0,
+  chunk: {
+    first: 1,
+    payloads: '{"a":1}\n{"b":2}\n',
+    streamIds: Uint32Array.of(1, 1),
+    ranges: [{ streamId: 1, fromSeq: 1, toSeq: 2 }],
+    uptimeMs: 5,
+    wallMs: 6,
+  },
+  streams: [{ id: 1, venue: "v", symbol: "S", seq: 2, reserved: 10 }],
+  done: [0, 0],
+  uptimeMs: 5,
+  dropped: [],
+  told: [],
+  bounds,
 });
 
 test("every write is synchronous, and it is read back from the database", async (t) => {
   const store = await openStore(t);
   store.commit(twoTicks());
   t.equal(store.synchronous(), 2);
-  const { first, payloads, streamIds, bufferedTimesMs } = store.read(1, 10);
-  t.same(
-    [first, payloads, [...streamIds], [...bufferedTimesMs]],
-    [1, ['{"a":1}', '{"b":2}'], [1, 1], [5, 5]],
-  );
+  t.same(store.read(1, "up"), { chunk: twoTicks().chunk, extent: [1, 2] });
 });
 
 test("a commit that is tried again is there once", async (t) => {
   const store = await openStore(t);
   store.commit(twoTicks());
   store.commit(twoTicks());
-  t.equal(store.read(1, 10).payloads.length, 2);
+  t.same(store.read(2, "down"), { chunk: twoTicks().chunk, extent: [1, 2] });
+  t.equal(store.read(3, "up"), undefined);
 });
 
 test("the newest trade of each stream is told once", async (t) => {
@@ -216,7 +201,7 @@ test("at its bound the buffer makes the sources wait, and loses nothing", async 
   let put = 0;
   while (!isFull()) {
     put += 1;
-    if (!buffer.put(trade(put))) await buffer.flush();
+    if (!buffer.put(noisyTrade(put))) await buffer.flush();
   }
   await buffer.flush();
   t.equal(lines.filter(({ event }) => event === "bufferFull").length, 1, "said once");
@@ -239,8 +224,7 @@ test("at its bound the buffer makes the sources wait, and loses nothing", async 
   buffer.settle(early);
   await waiting;
   t.equal(lines.filter(({ event }) => event === "bufferRoom").length, 1);
-  taken.push(...seqs(await takeAll(buffer)));
-  t.same(taken, counting(1, put));
+  t.same(taken.concat(seqs(await takeAll(buffer))), counting(1, put));
 });
 
 test("a stop ends the wait for room", async (t) => {
@@ -258,7 +242,7 @@ test("a damaged database is set aside and reported, and a new epoch begins behin
   await before.stop();
   const path = join(directory, "buffer.db");
   const bytes = await readFile(path);
-  await writeFile(path, bytes.fill(0xa5, 40_000, 120_000));
+  await writeFile(path, bytes.fill(0xa5, 20_480, 24_576));
 
   const past = new FakeClock(); // 2023: set back behind the clock of the first start
   const { buffer, lines } = await open(t, directory, { clock: past });
@@ -271,7 +255,9 @@ test("a damaged database is set aside and reported, and a new epoch begins behin
   const flushed = buffer.flush();
   past.advance(10);
   await flushed;
-  t.same(seqs(await takeAll(buffer)), [1]);
+  const [gap, next] = await takeAll(buffer);
+  t.match(gap && recordOf(gap), { type: "gap", reason: "corrupt", count: null, toSeq: 2_000, seq: 1 });
+  t.match(next && recordOf(next), { type: "trade", seq: 2 });
 });
 
 test("a file that is no database at all is set aside too", async (t) => {

@@ -2,6 +2,10 @@
 import { parseArgs } from "node:util";
 import { readRecorded, writeRecorded } from "./recorded.ts";
 import { runRounds, type Spread, spreadOf } from "./rounds.ts";
+import { agentDrain } from "./scenario/agent-drain.ts";
+import { agentLive } from "./scenario/agent-live.ts";
+import { agentThroughput } from "./scenario/agent-throughput.ts";
+import { agentWear } from "./scenario/agent-wear.ts";
 import { backlog, backlogSingles } from "./scenario/backlog.ts";
 import { balance2000, balance2800, equal, freeze, saturation } from "./scenario/balance.ts";
 import { decision } from "./scenario/decision.ts";
@@ -16,6 +20,7 @@ import { describe, type Measured, table } from "./table.ts";
 const scenarios: readonly Scenario[] = [
   ...[pool, plain, fanOut, busy, quiet, backlog, backlogSingles],
   ...[balance2000, balance2800, saturation, equal, freeze, decision],
+  ...[agentThroughput, agentLive, agentWear, agentDrain],
 ];
 
 const usage = `usage: npm run bench -- [--only NAME]… [--subject NAME]… [--rounds N] [--record] [--json] [--profile DIR]

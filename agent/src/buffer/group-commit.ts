@@ -1,51 +1,52 @@
 /**
  * Gathers ticks into commits. One commit is under way at a time; what arrives meanwhile goes into the next one. A commit
  * that the disk refuses is tried again unchanged, so numbers stay in order and nothing accepted is dropped.
+ *
+ * When a commit begins: at once when it is large, when numbers must be reserved, or when somebody waits for it; as soon
+ * as a tick has been in memory alone, unacknowledged, for `latencyMs`; and otherwise, when all there is to write is
+ * acknowledged, only after `lazyMs`. That is what keeps a healthy link from wearing out the disk.
  */
 import { type Clock, EquipoiseError, type Logger } from "@equipoise/shared";
-import { Batch } from "./batch.ts";
-import type { Commit } from "./protocol.ts";
-import type { BufferedTick } from "./queue.ts";
-import type { NumberedStream } from "./streams.ts";
+import { Batch, type NumberedTick } from "./batch.ts";
+import { FlushWaiters } from "./flush-waiters.ts";
 
 export interface GroupCommitOptions {
-  /** How long a tick waits for others to share its commit. */
+  /** How long a tick may be in memory alone while it is not acknowledged. */
   latencyMs: number;
   clock: Clock;
+  uptimeMs: () => number;
   logger: Logger;
-  /** Performs a commit; returns the bytes used in the database afterwards. */
-  commit: (commit: Commit) => Promise<number>;
-  committed: (ticks: BufferedTick[], usedBytes: number) => void;
+  /** Performs a commit of the batch and of whatever else has changed. */
+  commit: (batch: Batch) => Promise<void>;
+  /** The index of the first tick of the batch that is not acknowledged; -1 when all are. */
+  firstUnsettled: (batch: Batch) => number;
+  /** A commit is done, and no longer among what waits. */
+  committed: () => void;
   /** Cannot go on. */
   failed: (error: unknown) => void;
 }
 
-interface FlushWaiter {
-  /** The commit to wait for. */
-  commit: number;
-  resolve: () => void;
-  reject: (error: unknown) => void;
-}
-
 /** A commit of this size waits for no more. */
 const batchTicks = 1_024;
-const settleLatencyMs = 50;
+const batchBytes = 256 * 2 ** 10;
+/** How long what is acknowledged may wait for its commit. */
+export const lazyMs = 10_000;
 const retryMs = 1_000;
 
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
-  readonly #flushWaiters = new Set<FlushWaiter>();
+  readonly #flushWaiters = new FlushWaiters();
   #pending = new Batch();
   #committing = new Batch();
-  /** The position of the next tick to be committed. */
-  #end = 1;
-  #settled = 0;
-  /** What the last commit that was begun deletes. */
-  #settling = 0;
+  /** Something beside the pending ticks is to be written. */
+  #dirty = false;
+  #lastBegunMs = 0;
+  /** When the next commit begins for certain, in uptime. */
+  #dueByMs = Number.POSITIVE_INFINITY;
   /** Commits begun and done. */
   #begun = 0;
   #done = 0;
-  #timer: { delayMs: number; cancel: () => void } | undefined;
+  #timer: { dueMs: number; cancel: () => void } | undefined;
   #due = false;
   #running = false;
   #closing = false;
@@ -57,12 +58,6 @@ export class GroupCommit {
     this.#options = options;
   }
 
-  begin(end: number, settled: number): void {
-    this.#end = end;
-    this.#settled = settled;
-    this.#settling = settled;
-  }
-
   /** Ticks that are not committed yet, their bytes, and whether the disk refuses them. */
   get waiting(): { ticks: number; bytes: number; refused: boolean } {
     const ticks = this.#pending.size + this.#committing.size;
@@ -70,30 +65,45 @@ export class GroupCommit {
     return { ticks, bytes, refused: this.#refusal !== undefined || this.#broken !== undefined };
   }
 
-  add(stream: NumberedStream, payload: string): void {
-    this.#pending.add(stream, payload);
-    this.#within(this.#pending.size < batchTicks ? this.#options.latencyMs : 0);
+  /** The ticks that are not committed yet, oldest first. */
+  get ticks(): NumberedTick[] {
+    return [...this.#committing.ticks, ...this.#pending.ticks];
   }
 
-  /** Everything up to here is deleted with the next commit, at the latest after 50 ms. */
-  settle(position: number): void {
-    this.#settled = position;
-    this.#within(settleLatencyMs);
+  get pending(): Batch {
+    return this.#pending;
+  }
+
+  add(tick: NumberedTick): void {
+    const pending = this.#pending;
+    pending.add(tick);
+    if (pending.size >= batchTicks || pending.bytes >= batchBytes) this.commitNow();
+    else if (pending.size === 1) this.#arm(this.#options.latencyMs);
+  }
+
+  /** Something beside ticks is to be written; at the latest after `delayMs`. */
+  changed(delayMs: number): void {
+    this.#dirty = true;
+    this.#dueByMs = Math.min(this.#dueByMs, this.#options.uptimeMs() + delayMs);
+    this.#arm(delayMs);
+  }
+
+  /** A commit begins at once, or as soon as the one before is done. */
+  commitNow(): void {
+    this.#due = true;
+    if (!this.#running) void this.#run();
   }
 
   /**
-   * Resolves when everything added so far is committed and everything settled so far is deleted.
+   * Resolves when everything added so far is committed and every change so far is written.
    * @throws EquipoiseError EQ_STORE_FULL, EQ_STORE_FAILED when it cannot be after {@link close}; a failure for good
    */
   flush(): Promise<void> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken.error);
-    const more = this.#pending.size > 0 || this.#settled > this.#settling;
+    const more = this.#pending.size > 0 || this.#dirty;
     if (!more && this.#begun === this.#done) return Promise.resolve();
-    const commit = more ? this.#begun + 1 : this.#begun;
-    const flushed = new Promise<void>((resolve, reject) =>
-      this.#flushWaiters.add({ commit, resolve, reject }),
-    );
-    if (more) this.#within(0);
+    const flushed = this.#flushWaiters.wait(more ? this.#begun + 1 : this.#begun);
+    if (more) this.commitNow();
     return flushed;
   }
 
@@ -103,15 +113,27 @@ export class GroupCommit {
     this.#endWait?.();
   }
 
-  /** Sees to it that a commit begins within this time. */
-  #within(delayMs: number): void {
-    if (delayMs === 0) {
-      this.#due = true;
-      if (!this.#running) void this.#run();
-    } else if (this.#timer === undefined || delayMs < this.#timer.delayMs) {
-      this.#timer?.cancel();
-      this.#timer = { delayMs, cancel: this.#options.clock.after(delayMs, () => this.#within(0)) };
+  /** Sees to it that within this time it is looked at whether a commit is due. */
+  #arm(delayMs: number): void {
+    if (delayMs <= 0) {
+      this.commitNow();
+      return;
     }
+    const dueMs = this.#options.uptimeMs() + delayMs;
+    if (this.#timer !== undefined && this.#timer.dueMs <= dueMs) return;
+    this.#timer?.cancel();
+    const cancel = this.#options.clock.after(delayMs, () => {
+      this.#timer = undefined;
+      this.#arm(this.#dueInMs());
+    });
+    this.#timer = { dueMs, cancel };
+  }
+
+  #dueInMs(): number {
+    const { firstUnsettled, latencyMs, uptimeMs } = this.#options;
+    const oldest = this.#pending.ticks[firstUnsettled(this.#pending)];
+    const commitByMs = oldest === undefined ? Number.POSITIVE_INFINITY : oldest.bufferedUptimeMs + latencyMs;
+    return Math.min(commitByMs, this.#dueByMs, this.#lastBegunMs + lazyMs) - uptimeMs();
   }
 
   async #run(): Promise<void> {
@@ -120,7 +142,7 @@ export class GroupCommit {
       while (this.#due) await this.#commitPending();
     } catch (error) {
       this.#broken = { error };
-      for (const { reject } of this.#flushWaiters) reject(error);
+      this.#flushWaiters.reject(error);
       this.#options.failed(error);
     } finally {
       this.#running = false;
@@ -129,28 +151,27 @@ export class GroupCommit {
 
   async #commitPending(): Promise<void> {
     this.#due = false;
+    this.#dirty = false;
     this.#begun += 1;
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#lastBegunMs = this.#options.uptimeMs();
+    this.#dueByMs = Number.POSITIVE_INFINITY;
     const batch = this.#pending;
     this.#committing = batch;
     this.#pending = new Batch();
-    const { ticks, usedBytes } = await this.#persist(batch);
+    await this.#persist(batch);
     this.#committing = new Batch();
-    this.#end += ticks.length;
     this.#done += 1;
-    this.#options.committed(ticks, usedBytes);
-    this.#resolveFlushed();
+    this.#options.committed();
+    this.#flushWaiters.resolveUpTo(this.#done);
+    if (this.#pending.size > 0 || this.#dirty) this.#arm(Math.max(1, this.#dueInMs()));
   }
 
-  async #persist(batch: Batch): Promise<{ ticks: BufferedTick[]; usedBytes: number }> {
+  async #persist(batch: Batch): Promise<void> {
     for (;;) {
-      const timeMs = Math.floor(this.#options.clock.wallMs());
       try {
-        this.#settling = this.#settled;
-        const usedBytes = await this.#options.commit(batch.commit(this.#end, timeMs, this.#settling));
+        await this.#options.commit(batch);
         this.#accepted();
-        return { ticks: batch.ticks(this.#end, timeMs), usedBytes };
+        return;
       } catch (error) {
         if (!isWeather(error) || this.#closing) throw error;
         this.#refused(error);
@@ -180,14 +201,6 @@ export class GroupCommit {
         resolve();
       };
     });
-  }
-
-  #resolveFlushed(): void {
-    for (const waiter of this.#flushWaiters) {
-      if (waiter.commit > this.#done) continue;
-      this.#flushWaiters.delete(waiter);
-      waiter.resolve();
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 /** What the buffer and its thread say to each other. One request is answered by one reply, in order. */
 import type { ErrorCode } from "@equipoise/shared";
+import type { Chunk, SeqRange } from "./chunk.ts";
 
 export interface StoreOptions {
   directory: string;
@@ -7,59 +8,107 @@ export interface StoreOptions {
   /** Used only when a new database is begun. */
   freshEpoch: string;
   wallMs: number;
+  /** A database that was set aside while the agent ran is continued by a new one: everything is known. */
+  continued?: { epoch: string; streams: StoredStream[]; done: number[] };
 }
 
 export interface StoredStream {
   id: number;
   venue: string;
   symbol: string;
-  /** The last sequence number given. */
+  /** The last sequence number given to a tick of a commit. */
   seq: number;
+  /** The last number that may have been given to a tick; equal to `seq` after a clean end. */
+  reserved: number;
+}
+
+/** Numbers of a stream whose ticks this agent no longer has and that never were acknowledged. */
+export interface LostRange extends SeqRange {
+  /** `crash` only of gap records that were lost themselves. */
+  reason: "evicted" | "corrupt" | "crash";
 }
 
 /** What the database held when it was opened. */
 export interface Opened {
   epoch: string;
   streams: StoredStream[];
-  /** Position of the oldest tick; equal to `end` when there is none. */
-  begin: number;
+  /** Positions that need not be sent any more, see {@link Positions}. */
+  done: number[];
   /** The position that comes next. */
   end: number;
+  uptimeMs: number;
+  lost: LostRange[];
   usedBytes: number;
   /** Where a damaged database was set aside to. */
   setAside: string | undefined;
+  /** The streams of that one, where they could still be read. */
+  salvaged: StoredStream[];
 }
 
-/** One transaction: ticks to add, the streams they changed, and what to delete. */
+/** Bounds, and what they may do away with. */
+export interface Bounds {
+  maxBytes: number;
+  minFreeDiskBytes: number;
+  /** Acknowledged ticks from before this go. */
+  keepFromUptimeMs: number;
+  /** Acknowledged ticks beyond this go, the oldest first. */
+  keepBytes: number;
+  /** Ticks from before this go, acknowledged or not. */
+  expireBeforeUptimeMs: number;
+  /** Over a bound the oldest unacknowledged ticks go. */
+  evict: boolean;
+  /** Chunks wholly within these positions may be evicted: nothing of them is on its way to the broker. */
+  evictable: readonly [from: number, before: number];
+}
+
+/** One transaction. */
 export interface Commit {
-  /** Position of the first tick. */
-  first: number;
-  /** The records, each with a line feed behind it; JSON never holds one. One string crosses threads cheapest. */
-  payloads: string;
-  /** The stream of each record. */
-  streamIds: Uint32Array;
+  chunk: Chunk | undefined;
+  /** Those that changed. */
   streams: StoredStream[];
-  bufferedTimeMs: number;
-  /** Delete everything up to here. */
-  settled: number;
+  done: number[];
+  uptimeMs: number;
+  /** Numbers that were given to ticks and given up before a commit. */
+  dropped: LostRange[];
+  /** Those that a gap record of this commit tells of. */
+  told: LostRange[];
+  bounds: Bounds;
 }
 
+export interface Committed {
+  usedBytes: number;
+  /** Less of the disk is free than is to be left, even after all has gone that may. */
+  diskLow: boolean;
+  /** First and last position of each chunk that was evicted. */
+  evicted: (readonly [number, number])[];
+  /** All that no gap record tells of yet. */
+  lost: LostRange[];
+}
+
+/** The ticks of one chunk. */
 export interface Page {
-  first: number;
-  payloads: string[];
-  streamIds: Uint32Array;
-  bufferedTimesMs: Float64Array;
+  chunk: Chunk;
+  /** First and last position; nothing stands between the position that was asked for and these. */
+  extent: readonly [number, number];
+}
+
+/** A chunk that could not be read and is no longer there. */
+export interface DamagedPage {
+  extent: readonly [number, number];
+  lost: LostRange[];
 }
 
 export type Request =
   | { kind: "open"; options: StoreOptions }
   | { kind: "commit"; commit: Commit }
-  | { kind: "read"; from: number; limit: number }
-  | { kind: "close" };
+  | { kind: "read"; position: number; direction: "up" | "down" }
+  | { kind: "range"; range: SeqRange; limit: number }
+  | { kind: "close"; clean: boolean };
 
 export type Reply =
   | { kind: "opened"; opened: Opened }
-  | { kind: "committed"; usedBytes: number }
-  | { kind: "page"; page: Page }
+  | { kind: "committed"; committed: Committed }
+  | { kind: "page"; page: Page | DamagedPage | undefined }
+  | { kind: "ranged"; payloads: string[] }
   | { kind: "closed" }
   | { kind: "failed"; code: ErrorCode; detail: string };

@@ -12,24 +12,24 @@ export interface Stream {
 }
 
 export interface BufferedTick {
-  /** Counts up without holes over all streams; the order of delivery. */
+  /** Counts up over all streams in the order of arrival; after an outage not always the order of {@link TickQueue.take}. */
   readonly position: number;
   readonly stream: Stream;
   /** The record as it goes out. */
   readonly payload: string;
-  /** Wall clock when it was committed. */
+  /** Wall clock when it came; for people. */
   readonly bufferedTimeMs: number;
 }
 
 export interface TickQueue {
-  /** The next committed tick, once; undefined when none is at hand (see {@link TickQueue.onReadable}). */
+  /** The next tick, once; undefined when none is at hand (see {@link TickQueue.onReadable}). */
   take(): BufferedTick | undefined;
-  /** Everything up to this position is acknowledged and may be deleted. */
+  /** Everything taken up to and including the tick with this position is acknowledged. */
   settle(position: number): void;
-  /** True when every committed tick has been taken. */
+  /** True when every tick has been taken. */
   isEmpty(): boolean;
   /** Calls back whenever {@link TickQueue.take} has something again. */
   onReadable(callback: () => void): void;
-  /** The newest committed trade of each stream that has a newer one than at the last call. */
+  /** The newest trade of each stream that has a newer one than at the last call. */
   takeNewest(): BufferedTick[];
 }

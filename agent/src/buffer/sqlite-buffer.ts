@@ -1,94 +1,88 @@
 /**
- * Where ticks wait on the device: it numbers them, commits them in groups, hands out only what is committed, and deletes
- * what is settled. At a bound (`whenFull: block`) `put` says so and the sources pause.
+ * Where ticks wait on the device. It numbers them, hands them out at once, and writes those to disk that are not
+ * acknowledged soon; docs/agent-buffer.md says what that promises.
+ *
+ * A tick is in the batch of the next commit and in the outlet at the same time; whichever comes first, its
+ * acknowledgement or its commit, makes it safe. `done` are the positions that never need be sent again.
  */
 import {
-  type Clock,
   EquipoiseError,
   encodeRecord,
   isEncodedGap,
-  type Logger,
-  type Sequenced,
+  type Missing,
   type VenueGap,
   type VenueTrade,
 } from "@equipoise/shared";
+import type { BacklogPage } from "./backlog.ts";
+import { Batch, type NumberedTick } from "./batch.ts";
+import { Bound } from "./bound.ts";
 import { createEpoch } from "./epoch.ts";
-import { GroupCommit } from "./group-commit.ts";
-import type { Opened } from "./protocol.ts";
+import { GroupCommit, lazyMs } from "./group-commit.ts";
+import { type BufferOptions, type BufferStats, boundsOf } from "./options.ts";
+import { Outlet } from "./outlet.ts";
+import type { Commit, Committed, LostRange, Opened, StoredStream, StoreOptions } from "./protocol.ts";
 import type { BufferedTick, Stream, TickQueue } from "./queue.ts";
-import { Reader } from "./reader.ts";
-import { type NumberedStream, Streams } from "./streams.ts";
-import { StoreThread } from "./thread.ts";
-
-export interface BufferOptions {
-  agentId: string;
-  directory: string;
-  /** Most bytes of the database in use. */
-  maxBytes: number;
-  /** How long a tick waits for others to share its commit. */
-  commitLatencyMs: number;
-  clock: Clock;
-  /** Uniform in [0, 1). */
-  random: () => number;
-  logger: Logger;
-}
-
-export interface BufferStats {
-  /** Committed and not yet settled. */
-  ticks: number;
-  bytes: number;
-  /** Committed since the start. */
-  committed: number;
-  /** Of the next tick to be taken; null when none is at hand. */
-  nextBufferedTimeMs: number | null;
-}
+import { RenewableStore } from "./renewable-store.ts";
+import { Settlement } from "./settlement.ts";
+import { type NumberedStream, reserveIsLow, Streams, storedWithReserve } from "./streams.ts";
+import type { StoreThread } from "./thread.ts";
+import { aboutRange, afterCrash, afterDamage, unread } from "./told.ts";
+import { Uptime } from "./uptime.ts";
 
 const maxWaitingTicks = 4_096;
 const maxWaitingBytes = 4 * 2 ** 20;
-const pageTicks = 2_048;
-/** The sources go on when the buffer is this much below its bound, so that they do not stutter there. */
-const resumeShare = 0.95;
+/** After so many acknowledgements of ticks that are on the disk they are written down soon. */
+const settledTicks = 1_000;
+const settleLatencyMs = 50;
 
 export class SqliteBuffer implements TickQueue {
-  /** Rejects when the buffer cannot go on: a damaged database, or a bug in its thread. */
+  /** Rejects when the buffer cannot go on. */
   readonly failed: Promise<never>;
   readonly #options: BufferOptions;
-  readonly #thread = new StoreThread();
+  readonly #store: RenewableStore;
+  readonly #uptime: Uptime;
   readonly #groupCommit: GroupCommit;
-  readonly #reader: Reader;
+  readonly #outlet: Outlet;
+  readonly #settlement = new Settlement();
+  readonly #bound: Bound;
   readonly #newest = new Map<Stream, BufferedTick>();
+  readonly #latest = new Map<Stream, string>();
   readonly #roomWaiters: (() => void)[] = [];
   #streams: Streams;
   #epoch = "";
+  /** The position of the next tick. */
   #end = 1;
-  #settled = 0;
-  #usedBytes = 0;
-  #committed = 0;
-  #atBound = false;
+  #clean = true;
+  /** What no gap record on the disk tells of. */
+  #untold: LostRange[] = [];
   #intakeEnded = false;
   #readable: () => void = () => undefined;
 
   constructor(options: BufferOptions) {
-    const { agentId, commitLatencyMs: latencyMs, clock, logger } = options;
-    const { promise, reject } = Promise.withResolvers<never>();
+    const { agentId, commitLatencyMs: latencyMs, clock, logger, drain } = options;
+    const { promise, reject: failed } = Promise.withResolvers<never>();
     this.#options = options;
     this.failed = promise;
     promise.catch(() => undefined); // it may fail before its owner has begun to await it
     this.#streams = new Streams(agentId, []);
+    this.#uptime = new Uptime(clock);
+    this.#store = new RenewableStore((thread, error) => this.#renew(thread, error));
+    this.#bound = new Bound(options.maxBytes, options.whenFull, logger);
+    const uptimeMs = (): number => this.#uptime.nowMs();
+    const commit = (batch: Batch): Promise<void> => this.#commit(batch);
+    const firstUnsettled = (batch: Batch): number => this.#settlement.firstUnsettled(batch);
     this.#groupCommit = new GroupCommit({
       latencyMs,
       clock,
+      uptimeMs,
       logger,
-      commit: (commit) => this.#thread.commit(commit),
-      committed: (ticks, usedBytes) => this.#take(ticks, usedBytes),
-      failed: reject,
+      commit,
+      firstUnsettled,
+      committed: () => this.#letIn(),
+      failed,
     });
-    this.#reader = new Reader({
-      pageTicks,
-      read: (from, limit) => this.#read(from, limit),
-      readable: () => this.#readable(),
-      failed: reject,
-    });
+    const read = (position: number, direction: "up" | "down") => this.#read(position, direction);
+    this.#outlet = new Outlet({ drain, uptimeMs, read, readable: () => this.#readable(), failed });
   }
 
   get epoch(): string {
@@ -97,33 +91,29 @@ export class SqliteBuffer implements TickQueue {
 
   /** @throws EquipoiseError what {@link Store.open} throws */
   async start(): Promise<void> {
-    const { agentId, directory, clock, random } = this.#options;
-    const wallMs = clock.wallMs();
-    const freshEpoch = createEpoch(clock, random);
-    try {
-      this.#begin(await this.#thread.open({ directory, agentId, freshEpoch, wallMs }));
-    } catch (error) {
-      await this.#thread.terminate();
-      throw error;
-    }
+    this.#begin(await this.#store.open(this.#storeOptions()));
   }
 
   /** Takes and numbers a trade; see TickSink of the sources. */
   put(trade: VenueTrade): boolean {
     const stream = this.#streams.of(trade.venue, trade.symbol);
-    this.#groupCommit.add(stream, encodeRecord({ ...trade, type: "trade", ...this.#place(stream) }));
-    return !this.#isFull();
+    if (this.#mustDrop()) return this.#drop(stream);
+    stream.seq += 1;
+    const { agentId: agent } = this.#options;
+    this.#add(stream, encodeRecord({ ...trade, type: "trade", agent, epoch: this.#epoch, seq: stream.seq }));
+    return !this.#mustWait();
   }
 
   /** Takes and numbers a gap record; see TickSink of the sources. */
   gap({ venue, symbol, ...missing }: VenueGap): boolean {
     const stream = this.#streams.of(venue, symbol);
-    this.#groupCommit.add(stream, encodeRecord({ ...missing, type: "gap", ...this.#place(stream) }));
-    return !this.#isFull();
+    if (this.#mustDrop()) return this.#drop(stream);
+    this.#addGap(stream, missing);
+    return !this.#mustWait();
   }
 
   async room(): Promise<void> {
-    if (this.#intakeEnded || !this.#isFull()) return;
+    if (this.#intakeEnded || !this.#mustWait()) return;
     await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
   }
 
@@ -140,11 +130,13 @@ export class SqliteBuffer implements TickQueue {
   }
 
   take(): BufferedTick | undefined {
-    return this.#reader.take();
+    const tick = this.#outlet.take();
+    if (tick !== undefined) this.#settlement.take(tick);
+    return tick;
   }
 
   isEmpty(): boolean {
-    return this.#reader.isEmpty();
+    return this.#outlet.isEmpty();
   }
 
   onReadable(callback: () => void): void {
@@ -152,8 +144,9 @@ export class SqliteBuffer implements TickQueue {
   }
 
   settle(position: number): void {
-    this.#settled = position;
-    this.#groupCommit.settle(position);
+    this.#settlement.settle(position);
+    const isUrgent = this.#settlement.unwritten >= settledTicks || this.#roomWaiters.length > 0;
+    this.#groupCommit.changed(isUrgent ? settleLatencyMs : lazyMs);
   }
 
   takeNewest(): BufferedTick[] {
@@ -162,78 +155,256 @@ export class SqliteBuffer implements TickQueue {
     return newest;
   }
 
+  /**
+   * Records of a stream that are still here, acknowledged or not, in order of sequence, at most `limit`; only those of
+   * this epoch.
+   * @throws EquipoiseError EQ_STORE_FAILED, EQ_STORE_DAMAGED
+   */
+  async range(
+    venue: string,
+    symbol: string,
+    fromSeq: number,
+    toSeq: number,
+    limit: number,
+  ): Promise<string[]> {
+    const stream = this.#streams.find(venue, symbol);
+    if (stream === undefined || limit <= 0) return [];
+    const inMemory = this.#groupCommit.ticks.filter((tick) => tick.stream === stream);
+    const onDiskTo = Math.min(toSeq, (inMemory[0]?.seq ?? Number.POSITIVE_INFINITY) - 1);
+    const onDisk = { streamId: stream.id, fromSeq, toSeq: onDiskTo };
+    const payloads = fromSeq > onDiskTo ? [] : await this.#store.range(onDisk, limit);
+    const newer = inMemory.filter(({ seq }) => seq >= fromSeq && seq <= toSeq).map(({ payload }) => payload);
+    return [...payloads, ...newer].slice(0, limit);
+  }
+
+  /** The newest trade of a stream since the start; undefined before the first. */
+  latest(venue: string, symbol: string): string | undefined {
+    const stream = this.#streams.find(venue, symbol);
+    return stream === undefined ? undefined : this.#latest.get(stream);
+  }
+
+  /** Every stream that has had a record. */
+  streams(): { venue: string; symbol: string }[] {
+    return [...this.#streams.all()].map(({ venue, symbol }) => ({ venue, symbol }));
+  }
+
+  /** Whether sources must wait, how many ticks have no commit yet, and whether the disk refuses commits. */
+  intake(): { full: boolean; uncommitted: number; refused: boolean } {
+    const { ticks: uncommitted, refused } = this.#groupCommit.waiting;
+    return { full: this.#mustWait(), uncommitted, refused };
+  }
+
   stats(): BufferStats {
+    const oldest = [this.#settlement.oldestTaken(), this.#outlet.peek()].flatMap(
+      (tick) => tick?.bufferedUptimeMs ?? [],
+    );
     return {
-      ticks: this.#end - 1 - this.#settled,
-      bytes: this.#usedBytes,
-      committed: this.#committed,
-      nextBufferedTimeMs: this.#reader.peek()?.bufferedTimeMs ?? null,
+      ticks: this.#settlement.waiting(this.#end),
+      bytes: this.#bound.usedBytes,
+      safe: this.#settlement.safe,
+      lost: this.#settlement.lost,
+      oldestAgeMs: oldest.length === 0 ? null : Math.round(this.#uptime.nowMs() - Math.min(...oldest)),
     };
   }
 
-  /** Commits what is left, deletes what is settled and closes the database. */
+  /** Commits what is left, notes what is acknowledged and closes the database. */
   async stop(): Promise<void> {
     this.endIntake();
-    await this.flush().finally(() => this.#thread.close());
-  }
-
-  #begin({ epoch, streams, begin, end, usedBytes, setAside }: Opened): void {
-    const { agentId, logger } = this.#options;
-    if (setAside !== undefined) {
-      const error = new EquipoiseError("EQ_STORE_DAMAGED", `set aside as ${setAside}`);
-      logger.error({ event: "bufferSetAside", code: error.code, path: setAside }, error.line);
+    try {
+      await this.flush();
+    } catch (error) {
+      this.#clean = false;
+      throw error;
+    } finally {
+      await this.#store.close(this.#clean);
     }
+  }
+
+  #storeOptions(): StoreOptions {
+    const { agentId, directory, clock, random } = this.#options;
+    return { directory, agentId, freshEpoch: createEpoch(clock, random), wallMs: clock.wallMs() };
+  }
+
+  #begin(opened: Opened): void {
+    const { epoch, streams, done, end, uptimeMs, usedBytes, setAside, salvaged, lost } = opened;
+    if (setAside !== undefined) this.#reportSetAside(`set aside as ${setAside}`, { path: setAside });
     this.#epoch = epoch;
-    this.#streams = new Streams(agentId, streams);
-    this.#usedBytes = usedBytes;
+    this.#streams = new Streams(this.#options.agentId, streams);
+    this.#uptime.continue(uptimeMs);
+    this.#bound.update(usedBytes, false);
     this.#end = end;
-    this.#settled = begin - 1;
-    this.#groupCommit.begin(end, this.#settled);
-    this.#reader.begin(begin, end);
+    this.#settlement.begin(done, end);
+    this.#outlet.backlog.begin(done, end);
+    for (const stream of this.#streams.all()) this.#tellCrash(stream);
+    for (const stream of salvaged) this.#tellDamage(stream);
+    if (lost.length > 0) this.#groupCommit.changed(0); // its answer makes them gap records
   }
 
-  #place(stream: NumberedStream): Sequenced {
+  #tellCrash(stream: NumberedStream): void {
+    const missing = afterCrash(stream);
+    if (missing === undefined) return;
+    stream.seq = stream.reserved;
+    stream.committedSeq = stream.reserved;
+    this.#addGap(stream, missing);
+  }
+
+  #tellDamage(stream: StoredStream): void {
+    const missing = afterDamage(stream);
+    if (missing !== undefined) this.#addGap(this.#streams.of(stream.venue, stream.symbol), missing);
+  }
+
+  #addGap(stream: NumberedStream, missing: Missing): void {
     stream.seq += 1;
-    return { agent: this.#options.agentId, epoch: this.#epoch, seq: stream.seq };
+    const { agentId: agent } = this.#options;
+    this.#add(stream, encodeRecord({ ...missing, type: "gap", agent, epoch: this.#epoch, seq: stream.seq }));
   }
 
-  #take(ticks: BufferedTick[], usedBytes: number): void {
-    this.#usedBytes = usedBytes;
-    this.#end += ticks.length;
-    this.#committed += ticks.length;
-    for (const tick of ticks) if (!isEncodedGap(tick.payload)) this.#newest.set(tick.stream, tick);
-    this.#reader.committed(ticks);
-    if (this.#roomWaiters.length === 0 || this.#isFull()) return;
+  #add(stream: NumberedStream, payload: string): void {
+    const tick: NumberedTick = {
+      position: this.#end,
+      stream,
+      seq: stream.seq,
+      payload,
+      bufferedTimeMs: Math.floor(this.#options.clock.wallMs()),
+      bufferedUptimeMs: this.#uptime.nowMs(),
+    };
+    this.#end += 1;
+    this.#groupCommit.add(tick);
+    const isLive = this.#outlet.put(tick);
+    if (!isLive || reserveIsLow(stream)) this.#groupCommit.commitNow();
+    if (isEncodedGap(payload)) return;
+    this.#newest.set(stream, tick);
+    this.#latest.set(stream, payload);
+  }
+
+  #drop(stream: NumberedStream): boolean {
+    stream.seq += 1;
+    this.#settlement.lost += 1;
+    this.#groupCommit.pending.drop(stream);
+    this.#groupCommit.changed(lazyMs);
+    return true;
+  }
+
+  async #commit(batch: Batch): Promise<void> {
+    const commit = this.#commitOf(batch);
+    this.#committed(batch, commit, await this.#store.commit(commit));
+  }
+
+  #commitOf(batch: Batch): Commit {
+    const needed = this.#options.keepAcknowledgedMs > 0 || this.#settlement.firstUnsettled(batch) >= 0;
+    return {
+      chunk: needed ? batch.chunk() : undefined,
+      streams: [...batch.lastSeq].map(([stream, seq]) => storedWithReserve(stream, seq)),
+      done: this.#settlement.flat(),
+      uptimeMs: this.#uptime.nowMs(),
+      dropped: batch.dropped,
+      told: batch.told,
+      bounds: boundsOf(this.#options, this.#uptime.nowMs(), this.#outlet.backlog.untouched),
+    };
+  }
+
+  #committed(batch: Batch, { streams }: Commit, { usedBytes, diskLow, evicted, lost }: Committed): void {
+    for (const { id, seq, reserved } of streams) {
+      const stream = this.#streams.byId(id);
+      stream.committedSeq = seq;
+      stream.reserved = Math.max(stream.reserved, reserved);
+    }
+    this.#bound.update(usedBytes, diskLow);
+    this.#settlement.committed(batch, this.#groupCommit.pending);
+    this.#untold = lost;
+    for (const extent of evicted) this.#giveUp(extent);
+    if (evicted.length > 0) this.#bound.evicted();
+    else this.#tellLosses(lost);
+    this.#outlet.backlog.committed(this.#settlement.committedEnd);
+    this.#readable();
+  }
+
+  #letIn(): void {
+    if (this.#roomWaiters.length === 0 || this.#mustWait()) return;
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
   }
 
-  async #read(from: number, limit: number): Promise<BufferedTick[]> {
-    const { first, payloads, streamIds, bufferedTimesMs } = await this.#thread.read(from, limit);
-    return payloads.map((payload, index) => ({
-      position: first + index,
-      stream: this.#streams.byId(streamIds[index] ?? 0),
-      payload,
-      bufferedTimeMs: bufferedTimesMs[index] ?? 0,
-    }));
+  #giveUp([from, to]: readonly [number, number]): void {
+    this.#settlement.giveUp(from, to);
+    this.#outlet.backlog.exclude(from, to);
   }
 
-  #isFull(): boolean {
-    const { ticks, bytes, refused } = this.#groupCommit.waiting;
-    const { maxBytes } = this.#options;
-    const atBound = this.#usedBytes + bytes >= (this.#atBound ? maxBytes * resumeShare : maxBytes);
-    if (atBound !== this.#atBound) this.#reportBound(atBound);
-    return atBound || refused || ticks >= maxWaitingTicks || bytes >= maxWaitingBytes;
-  }
-
-  #reportBound(atBound: boolean): void {
-    this.#atBound = atBound;
-    const { logger, maxBytes } = this.#options;
-    const fields = { bytes: this.#usedBytes, maxBytes };
-    if (!atBound) {
-      logger.info({ event: "bufferRoom", ...fields }, "the buffer has room again; the sources go on");
-      return;
+  /** When a run of losses is over, one gap record for each of its ranges. */
+  #tellLosses(lost: readonly LostRange[]): void {
+    if (this.#bound.isReached()) return;
+    this.#bound.relieved();
+    for (const range of lost) {
+      this.#groupCommit.pending.told.push(range);
+      this.#addGap(this.#streams.byId(range.streamId), aboutRange(range));
     }
-    const error = new EquipoiseError("EQ_LIMIT_REACHED", "buffer.maxBytes; the sources pause");
-    logger.warn({ event: "bufferFull", code: error.code, ...fields }, error.line);
+  }
+
+  async #read(position: number, direction: "up" | "down"): Promise<BacklogPage | undefined> {
+    const page = await this.#store.read(position, direction);
+    if (page === undefined) return undefined;
+    if ("lost" in page) {
+      this.#giveUp(page.extent);
+      this.#options.logger.error(
+        { event: "chunkDamaged", code: "EQ_STORE_DAMAGED" },
+        "a part of the buffer is damaged",
+      );
+      this.#groupCommit.changed(0); // its answer makes gap records of the loss
+      return { ticks: [], extent: page.extent };
+    }
+    const { first, payloads, streamIds, uptimeMs: bufferedUptimeMs, wallMs: bufferedTimeMs } = page.chunk;
+    if (this.#options.drain === "oldestFirst") {
+      for (const { streamId, toSeq } of page.chunk.ranges) this.#streams.byId(streamId).takenSeq = toSeq;
+    }
+    const ticks = payloads
+      .split("\n")
+      .slice(0, -1)
+      .map((payload, index) => {
+        const stream = this.#streams.byId(streamIds[index] ?? 0);
+        return { position: first + index, stream, payload, bufferedTimeMs, bufferedUptimeMs };
+      });
+    return { ticks, extent: page.extent };
+  }
+
+  /** Every number is known, so the epoch goes on; what only the damaged database held is lost. */
+  async #renew(thread: StoreThread, error: EquipoiseError): Promise<void> {
+    this.#reportSetAside(error.message, {});
+    const rescued = new Batch();
+    for (const tick of this.#outlet.liveBelow(this.#settlement.committedEnd)) rescued.add(tick);
+    rescued.dropped.push(...this.#untold);
+    const lost = this.#outlet.backlog.unread();
+    for (const range of lost) this.#giveUp(range);
+    const streams = [...this.#streams.all()].map(({ id, venue, symbol, committedSeq, reserved }) => {
+      return { id, venue, symbol, seq: committedSeq, reserved };
+    });
+    const continued = { epoch: this.#epoch, streams, done: this.#settlement.flat() };
+    await thread.open({ ...this.#storeOptions(), continued });
+    await thread.commit(this.#commitOf(rescued));
+    if (lost.length > 0) for (const stream of this.#streams.all()) this.#tellUnread(stream);
+  }
+
+  #tellUnread(stream: NumberedStream): void {
+    const missing = unread(stream);
+    if (missing !== undefined) this.#addGap(stream, missing);
+  }
+
+  #reportSetAside(reason: string, fields: object): void {
+    const error = new EquipoiseError("EQ_STORE_DAMAGED", reason);
+    this.#options.logger.error({ event: "bufferSetAside", code: error.code, ...fields }, error.line);
+  }
+
+  /** The policy for a full buffer is to drop new ticks, or there is nothing else left to do. */
+  #mustDrop(): boolean {
+    if (this.#options.whenFull === "block") return false;
+    const { ticks, bytes, refused } = this.#groupCommit.waiting;
+    return this.#bound.isReached() || (refused && isMuch(ticks, bytes));
+  }
+
+  #mustWait(): boolean {
+    const { ticks, bytes, refused } = this.#groupCommit.waiting;
+    if (this.#options.whenFull !== "block") return !refused && isMuch(ticks, bytes);
+    return this.#bound.isReached() || refused || isMuch(ticks, bytes);
   }
 }
+
+const isMuch = (ticks: number, bytes: number): boolean =>
+  ticks >= maxWaitingTicks || bytes >= maxWaitingBytes;

@@ -1,61 +1,76 @@
 /**
  * The buffer's database. It lives in a thread of its own, because every commit waits for the disk.
  *
- * Constraints: a tick is published only after its commit, so a sequence number that anybody has seen is on the disk
- * and a restart provably continues the epoch. A tick is deleted only after its acknowledgement. Nothing else is kept.
+ * Constraints: a sequence number may leave the device only when it is durably reserved, so none is ever used for two
+ * ticks; a tick that the broker has acknowledged need never have been here. What is here and not known as acknowledged
+ * is sent again after a restart; what is acknowledged stays for a while, for those who ask for it again.
  *
  * On disk, in the data directory:
  *   lock.db                   empty; an exclusive SQLite lock on it is the directory's owner. The system releases it
  *                             with the process, so it cannot go stale.
- *   buffer.db, buffer.db-wal  tick(position, stream, time_ms, payload): the records as they go out, in order of arrival,
- *                             positions without holes, deleted only from the front;
- *                             stream(id, venue, symbol, seq): the last sequence number given, durable in the same
- *                             transaction as its ticks; meta(epoch, agent): one row.
+ *   buffer.db, buffer.db-wal  chunk: consecutive ticks in order of arrival, compressed (see chunk.ts);
+ *                             stream(id, venue, symbol, seq, reserved): the last number given to a tick of a commit,
+ *                             and the last that may have been given to one since;
+ *                             lost(stream, from_seq, to_seq, reason): what a gap record has to tell of;
+ *                             meta(epoch, agent, uptime_ms, done): one row; `done` are the positions that need not be
+ *                             sent any more, as ranges.
  *   buffer.db.damaged-TIME    a damaged database that was set aside.
  *
- * Recovery: SQLite replays the WAL; ticks that were sent but not known as acknowledged are simply still there and are
- * sent again. A database that fails its check is set aside and a new one begun, with a new epoch.
+ * Recovery: SQLite replays the WAL. A stream whose `reserved` is beyond its `seq` goes on behind `reserved`, with a gap
+ * record about the numbers in between. A database that fails its check is set aside and a new one begun, with a new
+ * epoch; one that shows its damage while the agent runs is continued by a new one in the same epoch, because then every
+ * number given is known. A chunk that fails its checksum is deleted and its numbers become lost.
  */
-import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { ensureDirectory } from "@equipoise/shared/directory";
-import { EquipoiseError, reasonOf, systemCode } from "@equipoise/shared/errors";
-import Database from "better-sqlite3";
+import { EquipoiseError, systemCode } from "@equipoise/shared/errors";
+import Sqlite from "better-sqlite3";
+import {
+  type Chunk,
+  decodeRanges,
+  decodeRecords,
+  encodeRanges,
+  encodeRecords,
+  type SeqRange,
+  seqsOf,
+} from "./chunk.ts";
+import { Database, isDamage, lockDirectory } from "./database.ts";
 import { epochAfter } from "./epoch.ts";
-import type { Commit, Opened, Page, StoredStream, StoreOptions } from "./protocol.ts";
+import { Losses } from "./losses.ts";
+import { Positions } from "./positions.ts";
+import type { Commit, Committed, DamagedPage, Opened, Page, StoredStream, StoreOptions } from "./protocol.ts";
+import {
+  beginDatabase,
+  type FullChunkRow,
+  type MetaRow,
+  prepareStatements,
+  type Statements,
+  schemaVersion,
+} from "./schema.ts";
+import { Trimmer } from "./trimmer.ts";
+import { upgrade } from "./upgrade.ts";
 
-const schemaVersion = 1;
-const synchronousFull = 2;
-/** Databases up to this size are checked as a whole when opened; the check of a larger one would delay the start. */
-const maxCheckedBytes = 64 * 2 ** 20;
-const maxWalBytes = 16 * 2 ** 20;
 /** Free pages are given back to the system when there are more than this, so many per commit. */
 const spareFreePages = 2_048;
 const vacuumPages = 256;
 
-const schema = `
-  CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT NOT NULL, agent TEXT NOT NULL) STRICT;
-  CREATE TABLE stream (
-    id INTEGER PRIMARY KEY, venue TEXT NOT NULL, symbol TEXT NOT NULL, seq INTEGER NOT NULL, UNIQUE (venue, symbol)
-  ) STRICT;
-  CREATE TABLE tick (
-    position INTEGER PRIMARY KEY, stream INTEGER NOT NULL, time_ms INTEGER NOT NULL, payload TEXT NOT NULL
-  ) STRICT;
-  PRAGMA user_version = ${schemaVersion};
-`;
+interface Ready {
+  statements: Statements;
+  losses: Losses;
+  trimmer: Trimmer;
+}
 
 export class Store {
   readonly #options: StoreOptions;
-  readonly #path: string;
-  #lock: Database.Database | undefined;
-  #db: Database.Database | undefined;
-  #statements: ReturnType<typeof prepare> | undefined;
+  readonly #database: Database;
+  #lock: Sqlite.Database | undefined;
+  #opened: Ready | undefined;
   #verified = false;
   #previousEpoch = "";
+  #salvaged: StoredStream[] = [];
 
   constructor(options: StoreOptions) {
     this.#options = options;
-    this.#path = join(options.directory, "buffer.db");
+    this.#database = new Database(join(options.directory, "buffer.db"));
   }
 
   /**
@@ -69,8 +84,8 @@ export class Store {
     } catch (error) {
       if (!isDamage(error)) throw this.#coded(error);
     }
-    this.#previousEpoch = this.#readEpoch();
-    const setAside = this.#setAside();
+    this.#salvage();
+    const setAside = this.#database.setAside(this.#options.wallMs);
     try {
       return this.#openDatabase(setAside);
     } catch (error) {
@@ -79,250 +94,260 @@ export class Store {
   }
 
   /** One transaction. @throws EquipoiseError EQ_STORE_FULL, EQ_STORE_FAILED (nothing was changed), EQ_STORE_DAMAGED */
-  commit(commit: Commit): number {
+  commit(commit: Commit): Committed {
     try {
       this.#transact(commit);
-      if (!this.#verified) this.#verify();
-    } catch (error) {
-      if (systemCode(error) === "SQLITE_FULL") this.#settleAlone(commit.settled);
-      throw this.#coded(error);
-    }
-    return this.#usedBytes();
-  }
-
-  /** Up to `limit` ticks from a position on. @throws EquipoiseError EQ_STORE_DAMAGED, EQ_STORE_FAILED */
-  read(from: number, limit: number): Page {
-    try {
-      const rows = this.#ready.read.all(from, limit) as [number, number, number, string][];
+      const { losses, trimmer } = this.#ready;
       return {
-        first: rows[0]?.[0] ?? from,
-        streamIds: Uint32Array.from(rows, ([, stream]) => stream),
-        bufferedTimesMs: Float64Array.from(rows, ([, , timeMs]) => timeMs),
-        payloads: rows.map(([, , , payload]) => payload),
+        usedBytes: this.#database.usedBytes,
+        diskLow: trimmer.isDiskLow(commit.bounds.minFreeDiskBytes),
+        evicted: trimmer.takeEvicted(),
+        lost: losses.all(),
       };
     } catch (error) {
+      if (systemCode(error) === "SQLITE_FULL") this.#trimAlone(commit);
       throw this.#coded(error);
     }
   }
 
-  close(): void {
-    this.#db?.close();
+  /**
+   * The chunk with the position, or the next one in the direction; undefined when there is none.
+   * @throws EquipoiseError EQ_STORE_DAMAGED, EQ_STORE_FAILED
+   */
+  read(position: number, direction: "up" | "down"): Page | DamagedPage | undefined {
+    try {
+      const { fullChunkUpTo, fullChunkFrom } = this.#ready.statements;
+      const below = fullChunkUpTo.get(position);
+      const holds = below !== undefined && below.first + below.count > position;
+      const row = holds || direction === "down" ? below : fullChunkFrom.get(position);
+      return row === undefined ? undefined : this.#page(row);
+    } catch (error) {
+      throw this.#coded(error);
+    }
+  }
+
+  /** Records of a stream, in order, at most `limit`. @throws EquipoiseError EQ_STORE_DAMAGED, EQ_STORE_FAILED */
+  range(wanted: SeqRange, limit: number): string[] {
+    try {
+      const payloads: string[] = [];
+      for (const first of this.#chunksWith(wanted)) {
+        const row = this.#ready.statements.fullChunk.get(first);
+        if (row !== undefined) payloads.push(...recordsWithin(row, wanted, limit - payloads.length));
+        if (payloads.length >= limit) break;
+      }
+      return payloads;
+    } catch (error) {
+      throw this.#coded(error);
+    }
+  }
+
+  /** @param clean every number that was given is in a commit, so the reserved ones can be given back */
+  close(clean = false): void {
+    if (clean && this.#opened !== undefined) this.#opened.statements.release.run();
+    this.#database.close();
     this.#lock?.close();
   }
 
   /** The `synchronous` level in force, read from the database: 2 is FULL. */
   synchronous(): number {
-    return Number(this.#db?.pragma("synchronous", { simple: true }));
+    return this.#database.pragma("synchronous");
   }
 
-  /** Puts a damaged database out of the way. @returns its new path */
-  #setAside(): string {
-    this.#db?.close();
-    this.#db = undefined;
-    const aside = `${this.#path}.damaged-${new Date(this.#options.wallMs).toISOString().replaceAll(":", "")}`;
-    try {
-      for (const suffix of ["-wal", "-shm", "-journal", ""]) {
-        if (existsSync(this.#path + suffix)) renameSync(this.#path + suffix, aside + suffix);
-      }
-    } catch (error) {
-      const reason = `${this.#path} is damaged and cannot be set aside: ${reasonOf(error)}`;
-      throw new EquipoiseError("EQ_DATA_DIR_UNUSABLE", reason, { cause: error });
-    }
-    return aside;
+  get #ready(): Ready {
+    if (this.#database.sqlite === undefined || this.#opened === undefined)
+      throw new Error("the store is not open");
+    return this.#opened;
   }
 
-  /** A thrown value as a coded error; one that means damage sets the database aside. */
   #coded(error: unknown): unknown {
-    const code = systemCode(error);
-    if (error instanceof EquipoiseError || !code?.startsWith("SQLITE_")) return error;
-    const reason = `${this.#path}: ${reasonOf(error)}`;
-    if (isDamage(error)) {
-      return new EquipoiseError("EQ_STORE_DAMAGED", `${reason}; set aside as ${this.#setAside()}`, {
-        cause: error,
-      });
-    }
-    if (code === "SQLITE_FULL") return new EquipoiseError("EQ_STORE_FULL", reason, { cause: error });
-    if (/^SQLITE_(IOERR|BUSY|NOMEM|PROTOCOL)/.test(code)) {
-      return new EquipoiseError("EQ_STORE_FAILED", `${reason} (${code})`, { cause: error });
-    }
-    if (/^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(code)) {
-      return new EquipoiseError("EQ_DATA_DIR_UNUSABLE", `${reason} (${code})`, { cause: error });
-    }
-    return error;
-  }
-
-  get #ready(): ReturnType<typeof prepare> {
-    if (this.#statements === undefined) throw new Error("the store is not open");
-    return this.#statements;
+    return this.#database.coded(error, this.#options.wallMs);
   }
 
   #openDatabase(setAside: string | undefined): Opened {
-    const db = new Database(this.#path, { timeout: 0 });
-    this.#db = db;
-    db.pragma("locking_mode = EXCLUSIVE");
-    const found = Number(db.pragma("user_version", { simple: true }));
+    const { agentId, freshEpoch, continued } = this.#options;
+    const found = this.#database.open();
     if (found > schemaVersion) {
-      const detail = `${this.#path} has version ${found}; this program knows ${schemaVersion}`;
+      const detail = `${this.#database.path} has version ${found}; this program knows ${schemaVersion}`;
       throw new EquipoiseError("EQ_STORE_NEWER", detail);
     }
-    configure(db);
-    if (found === 0)
-      begin(db, this.#options.agentId, epochAfter(this.#previousEpoch, this.#options.freshEpoch));
-    check(db);
-    this.#statements = prepare(db);
-    this.#adopt(db);
-    const streams = db.prepare("SELECT id, venue, symbol, seq FROM stream").all() as StoredStream[];
-    return { epoch: epochOf(db), streams, ...this.#extent(db), usedBytes: this.#usedBytes(), setAside };
+    const db = this.#database.sqlite;
+    this.#database.configure();
+    const epoch = continued?.epoch ?? epochAfter(this.#previousEpoch, freshEpoch);
+    if (found === 0) beginDatabase(db, agentId, epoch, continued?.done ?? [0, 0]);
+    this.#database.check();
+    if (found !== 0) upgrade(db, found);
+    const statements = prepareStatements(db);
+    if (found === 0) for (const stream of continued?.streams ?? []) putStream(statements, stream);
+    this.#adopt(statements);
+    const meta = statements.readMeta.get() as MetaRow;
+    const done = JSON.parse(meta.done) as number[];
+    const losses = new Losses(statements);
+    const trimmer = new Trimmer(this.#database, statements, losses, done[1] ?? 0);
+    this.#opened = { statements, losses, trimmer };
+    this.#verified = false;
+    return {
+      epoch: meta.epoch,
+      streams: statements.streams.all(),
+      done,
+      end: endOf(statements, done),
+      uptimeMs: meta.uptime_ms,
+      lost: losses.all(),
+      usedBytes: this.#database.usedBytes,
+      setAside,
+      salvaged: this.#salvaged,
+    };
   }
 
   /** An empty database becomes this agent's with a new epoch; another agent's leftover ticks are not ours to send. */
-  #adopt(db: Database.Database): void {
+  #adopt(statements: Statements): void {
     const { agentId, freshEpoch } = this.#options;
-    const { agent } = db.prepare("SELECT agent FROM meta").get() as { agent: string };
+    const { agent, epoch, done } = statements.readMeta.get() as MetaRow;
     if (agent === agentId) return;
-    const { begin, end } = this.#extent(db);
-    if (begin !== end) {
-      const detail = `${this.#path} holds ${end - begin} ticks of the agent ${JSON.stringify(agent)}, this is ${JSON.stringify(agentId)}`;
+    const left = unsent(statements, JSON.parse(done) as number[]);
+    if (left > 0) {
+      const detail = `${this.#database.path} holds ${left} ticks of the agent ${JSON.stringify(agent)}, this is ${JSON.stringify(agentId)}`;
       throw new EquipoiseError("EQ_AGENT_ID_CHANGED", detail);
     }
-    db.transaction(() => {
-      db.prepare("UPDATE meta SET agent = ?, epoch = ?").run(agentId, epochAfter(epochOf(db), freshEpoch));
-      db.prepare("DELETE FROM stream").run();
+    this.#database.sqlite.transaction(() => {
+      statements.adopt.run(agentId, epochAfter(epoch, freshEpoch));
+      this.#database.sqlite.exec("DELETE FROM stream; DELETE FROM chunk; DELETE FROM lost");
     })();
   }
 
-  /** Of a damaged database, where it can still be read: the next epoch must sort behind it. */
-  #readEpoch(): string {
+  /** Of a damaged database, where it can still be read: the next epoch must sort behind it, its streams lack ticks. */
+  #salvage(): void {
     try {
-      return this.#db === undefined ? "" : epochOf(this.#db);
+      const db = this.#database.sqlite;
+      this.#previousEpoch = (db.prepare("SELECT epoch FROM meta").get() as MetaRow | undefined)?.epoch ?? "";
+      this.#salvaged = db
+        .prepare("SELECT id, venue, symbol, seq, reserved FROM stream")
+        .all() as StoredStream[];
     } catch (error) {
-      if (systemCode(error)?.startsWith("SQLITE_")) return "";
-      throw error;
+      if (!systemCode(error)?.startsWith("SQLITE_")) throw error;
     }
-  }
-
-  #extent(db: Database.Database): { begin: number; end: number } {
-    const select = "SELECT min(position) AS begin, max(position) + 1 AS end FROM tick";
-    const { begin, end } = db.prepare(select).get() as { begin: number | null; end: number | null };
-    return { begin: begin ?? 1, end: end ?? 1 };
   }
 
   #transact(commit: Commit): void {
-    const { tick, stream } = this.#ready;
-    const { payloads, streamIds, bufferedTimeMs, settled } = commit;
+    const { statements, losses, trimmer } = this.#ready;
     this.#inTransaction(() => {
-      for (const { id, venue, symbol, seq } of commit.streams) stream.run(id, venue, symbol, seq);
-      let start = 0;
-      for (const [index, streamId] of streamIds.entries()) {
-        const end = payloads.indexOf("\n", start);
-        tick.run(commit.first + index, streamId, bufferedTimeMs, payloads.slice(start, end));
-        start = end + 1;
-      }
-      this.#ready.settle.run(settled);
+      for (const stream of commit.streams) putStream(statements, stream);
+      if (commit.chunk !== undefined) putChunk(statements, commit.chunk);
+      losses.change(commit.dropped, commit.told);
+      const done = trimmer.trim(commit.done, commit.bounds);
+      statements.meta.run(commit.uptimeMs, JSON.stringify(done));
     });
+    if (!this.#verified) this.#database.verifySynchronous(() => statements.touch.run());
+    this.#verified = true;
     this.#vacuum();
   }
 
-  /** better-sqlite3 is built so that the first write in WAL mode may set NORMAL; a power cut would then lose commits. */
-  #verify(): void {
-    if (this.synchronous() !== synchronousFull) {
-      this.#ready.db.pragma("synchronous = FULL");
-      this.#ready.db.prepare("UPDATE meta SET id = 1").run(); // its fsync covers what was just committed
-    }
-    if (this.synchronous() !== synchronousFull) {
-      throw new EquipoiseError("EQ_STORE_FAILED", `${this.#path}: synchronous=FULL does not hold`);
-    }
-    this.#verified = true;
-  }
-
   /** On a full disk deleting may succeed where adding does not, and makes the room. */
-  #settleAlone(settled: number): void {
+  #trimAlone({ done, bounds, uptimeMs }: Commit): void {
+    const { statements, trimmer } = this.#ready;
     try {
-      this.#inTransaction(() => this.#ready.settle.run(settled));
+      this.#inTransaction(() => {
+        const doneNow = trimmer.trim(done, { ...bounds, keepBytes: 0 });
+        statements.meta.run(uptimeMs, JSON.stringify(doneNow));
+      });
     } catch (error) {
       if (systemCode(error) !== "SQLITE_FULL") throw this.#coded(error);
     }
   }
 
+  /** What the transaction has noted in memory is undone with it. */
   #inTransaction(work: () => void): void {
-    this.#db?.transaction(work)();
-  }
-
-  #usedBytes(): number {
-    const pages = this.#pragma("page_count") - this.#pragma("freelist_count");
-    return pages * this.#pragma("page_size");
-  }
-
-  #vacuum(): void {
-    const free = this.#pragma("freelist_count");
-    if (free > spareFreePages && free > this.#pragma("page_count") / 2) {
-      this.#db?.pragma(`incremental_vacuum(${vacuumPages})`);
+    const { trimmer } = this.#ready;
+    const undo = trimmer.mark();
+    try {
+      this.#database.sqlite.transaction(work)();
+    } catch (error) {
+      undo();
+      throw error;
     }
   }
 
-  #pragma(name: string): number {
-    return Number(this.#db?.pragma(name, { simple: true }));
+  #page(row: FullChunkRow): Page | DamagedPage {
+    const { first, count, uptime_ms: uptimeMs, wall_ms: wallMs } = row;
+    const extent = [first, first + count - 1] as const;
+    const records = decodeRecords(row.records, count);
+    const { statements, losses, trimmer } = this.#ready;
+    const ranges = decodeRanges(row.ranges);
+    if (records !== undefined && ranges !== undefined) {
+      return { chunk: { first, uptimeMs, wallMs, ranges, ...records }, extent };
+    }
+    if (ranges === undefined) throw new Sqlite.SqliteError(`the chunk ${first} is damaged`, "SQLITE_CORRUPT");
+    this.#inTransaction(() => {
+      losses.change(
+        ranges.map((range) => ({ ...range, reason: "corrupt" })),
+        [],
+      );
+      statements.deleteChunk.run(first);
+      trimmer.lose(...extent);
+      const { uptime_ms, done } = statements.readMeta.get() as MetaRow;
+      statements.meta.run(uptime_ms, JSON.stringify(trimmer.withGone(new Positions(JSON.parse(done)))));
+    });
+    return { extent, lost: losses.all() };
+  }
+
+  #chunksWith({ streamId, fromSeq, toSeq }: SeqRange): number[] {
+    const chunks: number[] = [];
+    for (const { first, ranges } of this.#ready.statements.ranges.iterate()) {
+      const own = (decodeRanges(ranges) ?? []).filter((range) => range.streamId === streamId);
+      if (own.some((range) => range.fromSeq <= toSeq && range.toSeq >= fromSeq)) chunks.unshift(first);
+      if (own.some((range) => range.fromSeq <= fromSeq)) break;
+    }
+    return chunks;
+  }
+
+  #vacuum(): void {
+    const free = this.#database.pragma("freelist_count");
+    if (free > spareFreePages && free > this.#database.pragma("page_count") / 2) {
+      this.#database.sqlite.pragma(`incremental_vacuum(${vacuumPages})`);
+    }
   }
 }
 
-function lockDirectory(directory: string): Database.Database {
-  try {
-    ensureDirectory(directory);
-    const lock = new Database(join(directory, "lock.db"), { timeout: 0 });
-    lock.exec("BEGIN EXCLUSIVE");
-    return lock;
-  } catch (error) {
-    const busy = systemCode(error)?.startsWith("SQLITE_BUSY") === true;
-    const code = busy ? "EQ_DATA_DIR_BUSY" : "EQ_DATA_DIR_UNUSABLE";
-    throw new EquipoiseError(code, `${directory}: ${reasonOf(error)}`, { cause: error });
-  }
+function putStream({ stream }: Statements, { id, venue, symbol, seq, reserved }: StoredStream): void {
+  stream.run(id, venue, symbol, seq, reserved);
 }
 
-function configure(db: Database.Database): void {
-  db.pragma("auto_vacuum = INCREMENTAL"); // takes effect only before the first table
-  const mode = db.pragma("journal_mode = WAL", { simple: true });
-  if (mode !== "wal") throw new EquipoiseError("EQ_STORE_FAILED", `${db.name}: no WAL, the mode is ${mode}`);
-  db.pragma(`journal_size_limit = ${maxWalBytes}`);
-  db.pragma("synchronous = FULL");
+function putChunk({ addChunk }: Statements, chunk: Chunk): void {
+  const { first, streamIds, uptimeMs, wallMs } = chunk;
+  const records = encodeRecords(chunk);
+  addChunk.run(
+    first,
+    streamIds.length,
+    records.length,
+    uptimeMs,
+    wallMs,
+    encodeRanges(chunk.ranges),
+    records,
+  );
 }
 
-function begin(db: Database.Database, agentId: string, epoch: string): void {
-  db.transaction(() => {
-    db.exec(schema);
-    db.prepare("INSERT INTO meta (id, epoch, agent) VALUES (1, ?, ?)").run(epoch, agentId);
-  })();
+function recordsWithin(row: FullChunkRow, wanted: SeqRange, limit: number): string[] {
+  const ranges = decodeRanges(row.ranges);
+  const records = decodeRecords(row.records, row.count);
+  if (ranges === undefined || records === undefined) return []; // whoever reads it for delivery reports it
+  const payloads = records.payloads.split("\n");
+  const seqs = seqsOf(records.streamIds, ranges);
+  const within = (seq: number, index: number): boolean =>
+    records.streamIds[index] === wanted.streamId && seq >= wanted.fromSeq && seq <= wanted.toSeq;
+  return payloads
+    .filter((_, index) => index < seqs.length && within(seqs[index] as number, index))
+    .slice(0, limit);
 }
 
-function epochOf(db: Database.Database): string {
-  return (db.prepare("SELECT epoch FROM meta").get() as { epoch: string } | undefined)?.epoch ?? "";
+function endOf({ lastChunk }: Statements, done: readonly number[]): number {
+  const last = lastChunk.get();
+  return Math.max((done.at(-1) ?? 0) + 1, last === undefined ? 1 : last.first + last.count);
 }
 
-function check(db: Database.Database): void {
-  const bytes =
-    Number(db.pragma("page_count", { simple: true })) * Number(db.pragma("page_size", { simple: true }));
-  if (bytes > maxCheckedBytes) return;
-  const result = db.pragma("quick_check(1)", { simple: true });
-  if (result !== "ok") throw new Database.SqliteError(String(result), "SQLITE_CORRUPT");
-}
-
-function prepare(db: Database.Database) {
-  return {
-    db,
-    // A commit may be tried again although its ticks are there, when only what follows them failed.
-    tick: db.prepare("INSERT OR REPLACE INTO tick (position, stream, time_ms, payload) VALUES (?, ?, ?, ?)"),
-    stream: db.prepare(
-      "INSERT INTO stream (id, venue, symbol, seq) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq",
-    ),
-    settle: db.prepare("DELETE FROM tick WHERE position <= ?"),
-    read: db
-      .prepare(
-        "SELECT position, stream, time_ms, payload FROM tick WHERE position >= ? ORDER BY position LIMIT ?",
-      )
-      .raw(),
-  };
-}
-
-function isDamage(error: unknown): boolean {
-  const code = systemCode(error) ?? "";
-  return code.startsWith("SQLITE_CORRUPT") || code === "SQLITE_NOTADB";
+/** How many ticks are in it that have not been acknowledged; exact where there are none. */
+function unsent(statements: Statements, done: readonly number[]): number {
+  const end = endOf(statements, done);
+  let count = end - 1;
+  for (let index = 0; index < done.length; index += 2)
+    count -= (done[index + 1] ?? 0) - Math.max(1, done[index] ?? 0) + 1;
+  return count;
 }

@@ -1,12 +1,25 @@
 /** The {@link Store} from outside its thread: requests out, promises back, in order. */
 import { Worker } from "node:worker_threads";
 import { EquipoiseError } from "@equipoise/shared";
-import type { Commit, Opened, Page, Reply, Request, StoreOptions } from "./protocol.ts";
+import type { SeqRange } from "./chunk.ts";
+import type {
+  Commit,
+  Committed,
+  DamagedPage,
+  Opened,
+  Page,
+  Reply,
+  Request,
+  StoreOptions,
+} from "./protocol.ts";
 
 interface Waiting {
   resolve: (reply: Reply) => void;
   reject: (error: unknown) => void;
 }
+
+// On a large machine V8 would let its heap grow far beyond what the thread needs.
+const resourceLimits = { maxYoungGenerationSizeMb: 8 };
 
 // Released packages hold JavaScript, the repository TypeScript.
 const workerFile = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
@@ -16,33 +29,38 @@ export class StoreThread {
   readonly #waiting: Waiting[] = [];
   #failure: unknown;
 
-  /** Starts the thread and opens the database in it. @throws EquipoiseError what {@link Store.open} throws */
+  /**
+   * Opens the database in the thread, which is started for the first one.
+   * @throws EquipoiseError what {@link Store.open} throws
+   */
   async open(options: StoreOptions): Promise<Opened> {
-    // Inspectors and loaders of the process are not the thread's.
-    this.#worker = new Worker(new URL(workerFile, import.meta.url), { execArgv: [] });
-    this.#worker.on("message", (reply: Reply) => this.#take(reply));
-    this.#worker.on("error", (error) => this.#fail(error));
-    this.#worker.on("exit", () => this.#fail(new Error("the buffer's thread has ended")));
+    this.#worker ??= this.#start();
     const reply = await this.#ask({ kind: "open", options });
     if (reply.kind === "opened") return reply.opened;
     throw unexpected(reply);
   }
 
-  /** @returns the bytes used in the database afterwards */
-  async commit(commit: Commit): Promise<number> {
-    const reply = await this.#ask({ kind: "commit", commit }, [commit.streamIds.buffer as ArrayBuffer]);
-    if (reply.kind === "committed") return reply.usedBytes;
+  async commit(commit: Commit): Promise<Committed> {
+    const reply = await this.#ask({ kind: "commit", commit });
+    if (reply.kind === "committed") return reply.committed;
     throw unexpected(reply);
   }
 
-  async read(from: number, limit: number): Promise<Page> {
-    const reply = await this.#ask({ kind: "read", from, limit });
+  async read(position: number, direction: "up" | "down"): Promise<Page | DamagedPage | undefined> {
+    const reply = await this.#ask({ kind: "read", position, direction });
     if (reply.kind === "page") return reply.page;
     throw unexpected(reply);
   }
 
-  async close(): Promise<void> {
-    const reply = await this.#ask({ kind: "close" });
+  async range(range: SeqRange, limit: number): Promise<string[]> {
+    const reply = await this.#ask({ kind: "range", range, limit });
+    if (reply.kind === "ranged") return reply.payloads;
+    throw unexpected(reply);
+  }
+
+  /** @param clean see {@link Store.close} */
+  async close(clean: boolean): Promise<void> {
+    const reply = await this.#ask({ kind: "close", clean });
     if (reply.kind !== "closed") throw unexpected(reply);
   }
 
@@ -51,11 +69,20 @@ export class StoreThread {
     await this.#worker?.terminate();
   }
 
-  #ask(request: Request, transfer: ArrayBuffer[] = []): Promise<Reply> {
+  #start(): Worker {
+    // Inspectors and loaders of the process are not the thread's.
+    const worker = new Worker(new URL(workerFile, import.meta.url), { execArgv: [], resourceLimits });
+    worker.on("message", (reply: Reply) => this.#take(reply));
+    worker.on("error", (error) => this.#fail(error));
+    worker.on("exit", () => this.#fail(new Error("the buffer's thread has ended")));
+    return worker;
+  }
+
+  #ask(request: Request): Promise<Reply> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
-      this.#worker?.postMessage(request, transfer);
+      this.#worker?.postMessage(request);
     });
   }
 

@@ -8,9 +8,7 @@ let store: Store | undefined;
 
 parentPort?.on("message", (request: Request) => {
   const reply = answer(request);
-  const transfer =
-    reply.kind === "page" ? [reply.page.streamIds.buffer, reply.page.bufferedTimesMs.buffer] : [];
-  parentPort?.postMessage(reply, transfer as ArrayBuffer[]);
+  parentPort?.postMessage(reply);
   if (reply.kind === "closed") parentPort?.close();
 });
 
@@ -25,13 +23,25 @@ function answer(request: Request): Reply {
 }
 
 function perform(request: Request): Reply {
-  if (request.kind === "open") {
-    store = new Store(request.options);
-    return { kind: "opened", opened: store.open() };
-  }
+  if (request.kind === "open") return { kind: "opened", opened: open(request.options) };
   if (store === undefined) throw new Error(`${request.kind} before open`);
-  if (request.kind === "commit") return { kind: "committed", usedBytes: store.commit(request.commit) };
-  if (request.kind === "read") return { kind: "page", page: store.read(request.from, request.limit) };
-  store.close();
-  return { kind: "closed" };
+  switch (request.kind) {
+    case "commit":
+      return { kind: "committed", committed: store.commit(request.commit) };
+    case "read":
+      return { kind: "page", page: store.read(request.position, request.direction) };
+    case "range":
+      return { kind: "ranged", payloads: store.range(request.range, request.limit) };
+    case "close":
+      store.close(request.clean);
+      return { kind: "closed" };
+  }
 }
+
+function open(options: Parameters<typeof createStore>[0]) {
+  store?.close();
+  store = createStore(options);
+  return store.open();
+}
+
+const createStore = (options: ConstructorParameters<typeof Store>[0]): Store => new Store(options);

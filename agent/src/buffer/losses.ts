@@ -1,0 +1,30 @@
+/** What was lost and is not yet told of by a gap record: one range for each run of losses and stream. */
+import type { LostRange } from "./protocol.ts";
+import type { Statements } from "./schema.ts";
+
+export class Losses {
+  readonly #statements: Statements;
+
+  constructor(statements: Statements) {
+    this.#statements = statements;
+  }
+
+  /** Within a transaction. */
+  change(lost: readonly LostRange[], told: readonly LostRange[]): void {
+    const { extendLost, addLost, deleteLost } = this.#statements;
+    for (const { streamId, fromSeq, toSeq, reason } of told) deleteLost.run(streamId, fromSeq, toSeq, reason);
+    for (const { streamId, fromSeq, toSeq, reason } of lost) {
+      const { changes } = extendLost.run(toSeq, streamId, reason, fromSeq, fromSeq);
+      if (changes === 0) addLost.run(streamId, fromSeq, toSeq, reason);
+    }
+  }
+
+  all(): LostRange[] {
+    return this.#statements.lost.all().map(({ stream, from_seq, to_seq, reason }) => ({
+      streamId: stream,
+      fromSeq: from_seq,
+      toSeq: to_seq,
+      reason: reason as LostRange["reason"],
+    }));
+  }
+}

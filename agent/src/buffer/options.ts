@@ -1,0 +1,52 @@
+/** What a buffer is given and what it says of itself. */
+import type { Clock, Logger } from "@equipoise/shared";
+import type { WhenFull } from "./bound.ts";
+import type { Bounds } from "./protocol.ts";
+
+export interface BufferOptions {
+  agentId: string;
+  directory: string;
+  /** Most bytes of the database in use. */
+  maxBytes: number;
+  /** Ticks that wait longer are given up, whatever `whenFull` says. */
+  maxAgeMs: number;
+  /** So much of the disk is left free. */
+  minFreeDiskBytes: number;
+  whenFull: WhenFull;
+  /** How long a tick that is not acknowledged may be in memory alone. */
+  commitLatencyMs: number;
+  /** How long acknowledged ticks are kept for those who ask for them again, and how many bytes of them. */
+  keepAcknowledgedMs: number;
+  keepAcknowledgedBytes: number;
+  drain: "oldestFirst" | "newestFirst";
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  logger: Logger;
+}
+
+export interface BufferStats {
+  /** Not yet acknowledged. */
+  ticks: number;
+  /** Of the database. */
+  bytes: number;
+  /** Committed or acknowledged since the start. */
+  safe: number;
+  /** Ticks that were given up since the start: too many, too old, or damaged on the disk. */
+  lost: number;
+  oldestAgeMs: number | null;
+}
+
+/** What a commit has to keep to. @param evictable see {@link Bounds} */
+export function boundsOf(options: BufferOptions, uptimeMs: number, evictable: Bounds["evictable"]): Bounds {
+  const { maxBytes, minFreeDiskBytes, maxAgeMs, keepAcknowledgedMs, keepAcknowledgedBytes } = options;
+  return {
+    maxBytes,
+    minFreeDiskBytes,
+    keepFromUptimeMs: uptimeMs - keepAcknowledgedMs,
+    keepBytes: keepAcknowledgedMs === 0 ? 0 : keepAcknowledgedBytes,
+    expireBeforeUptimeMs: uptimeMs - maxAgeMs,
+    evict: options.whenFull === "dropOldest",
+    evictable,
+  };
+}

@@ -1,0 +1,137 @@
+/** The tables of the buffer's database, and the statements on them. */
+import type Sqlite from "better-sqlite3";
+import type { StoredStream } from "./protocol.ts";
+
+export const schemaVersion = 2;
+
+const tables = `
+  CREATE TABLE meta (
+    id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT NOT NULL, agent TEXT NOT NULL,
+    uptime_ms REAL NOT NULL, done TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE stream (
+    id INTEGER PRIMARY KEY, venue TEXT NOT NULL, symbol TEXT NOT NULL, seq INTEGER NOT NULL,
+    reserved INTEGER NOT NULL, UNIQUE (venue, symbol)
+  ) STRICT;
+  CREATE TABLE chunk (
+    first INTEGER PRIMARY KEY, count INTEGER NOT NULL, size INTEGER NOT NULL, uptime_ms REAL NOT NULL,
+    wall_ms INTEGER NOT NULL, ranges BLOB NOT NULL, records BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE lost (
+    stream INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (stream, from_seq, reason)
+  ) STRICT, WITHOUT ROWID;
+  PRAGMA user_version = ${schemaVersion};
+`;
+
+/** Begins an empty database. @param done positions that are used up, see {@link Positions} */
+export function beginDatabase(
+  db: Sqlite.Database,
+  agent: string,
+  epoch: string,
+  done: readonly number[],
+): void {
+  db.transaction(() => {
+    db.exec(tables);
+    const insert = "INSERT INTO meta (id, epoch, agent, uptime_ms, done) VALUES (1, ?, ?, 0, ?)";
+    db.prepare(insert).run(epoch, agent, JSON.stringify(done));
+  })();
+}
+
+export interface MetaRow {
+  epoch: string;
+  agent: string;
+  uptime_ms: number;
+  /** JSON, see {@link Positions}. */
+  done: string;
+}
+
+/** A row of `chunk` without its records. */
+export interface ChunkRow {
+  first: number;
+  count: number;
+  size: number;
+  uptime_ms: number;
+}
+
+export interface FullChunkRow extends ChunkRow {
+  wall_ms: number;
+  ranges: Buffer;
+  records: Buffer;
+}
+
+interface LostRow {
+  stream: number;
+  from_seq: number;
+  to_seq: number;
+  reason: string;
+}
+
+export interface Statements {
+  addChunk: Sqlite.Statement<[number, number, number, number, number, Buffer, Buffer]>;
+  deleteChunk: Sqlite.Statement<[number]>;
+  chunkFrom: Sqlite.Statement<[number], ChunkRow>;
+  fullChunk: Sqlite.Statement<[number], FullChunkRow>;
+  fullChunkUpTo: Sqlite.Statement<[number], FullChunkRow>;
+  fullChunkFrom: Sqlite.Statement<[number], FullChunkRow>;
+  /** The newest first. */
+  ranges: Sqlite.Statement<[], { first: number; ranges: Buffer }>;
+  chunksUpTo: Sqlite.Statement<[number, number], ChunkRow>;
+  lastChunk: Sqlite.Statement<[], ChunkRow>;
+  streams: Sqlite.Statement<[], StoredStream>;
+  stream: Sqlite.Statement<[number, string, string, number, number]>;
+  release: Sqlite.Statement<[]>;
+  readMeta: Sqlite.Statement<[], MetaRow>;
+  touch: Sqlite.Statement<[]>;
+  meta: Sqlite.Statement<[number, string]>;
+  adopt: Sqlite.Statement<[string, string]>;
+  lost: Sqlite.Statement<[], LostRow>;
+  extendLost: Sqlite.Statement<[number, number, string, number, number]>;
+  addLost: Sqlite.Statement<[number, number, number, string]>;
+  deleteLost: Sqlite.Statement<[number, number, number, string]>;
+}
+
+const full = "SELECT first, count, size, uptime_ms, wall_ms, ranges, records FROM chunk";
+const brief = "SELECT first, count, size, uptime_ms FROM chunk";
+
+export function prepareStatements(db: Sqlite.Database): Statements {
+  return {
+    // A commit may be tried again although it is there, when only what follows it failed.
+    addChunk: db.prepare(
+      "INSERT OR REPLACE INTO chunk (first, count, size, uptime_ms, wall_ms, ranges, records) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    ),
+    deleteChunk: db.prepare<[number]>("DELETE FROM chunk WHERE first = ?"),
+    chunkFrom: db.prepare<[number], ChunkRow>(`${brief} WHERE first >= ? ORDER BY first LIMIT 1`),
+    fullChunk: db.prepare<[number], FullChunkRow>(`${full} WHERE first = ?`),
+    fullChunkUpTo: db.prepare<[number], FullChunkRow>(`${full} WHERE first <= ? ORDER BY first DESC LIMIT 1`),
+    fullChunkFrom: db.prepare<[number], FullChunkRow>(`${full} WHERE first > ? ORDER BY first LIMIT 1`),
+    ranges: db.prepare<[], { first: number; ranges: Buffer }>(
+      "SELECT first, ranges FROM chunk ORDER BY first DESC",
+    ),
+    chunksUpTo: db.prepare<[number, number], ChunkRow>(
+      `${brief} WHERE first > ? AND first + count - 1 <= ? ORDER BY first`,
+    ),
+    streams: db.prepare<[], StoredStream>("SELECT id, venue, symbol, seq, reserved FROM stream ORDER BY id"),
+    stream: db.prepare(
+      "INSERT INTO stream (id, venue, symbol, seq, reserved) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, reserved = excluded.reserved",
+    ),
+    touch: db.prepare("UPDATE meta SET id = 1"),
+    meta: db.prepare("UPDATE meta SET uptime_ms = ?, done = ?"),
+    readMeta: db.prepare<[], MetaRow>("SELECT epoch, agent, uptime_ms, done FROM meta"),
+    lastChunk: db.prepare<[], ChunkRow>(`${brief} ORDER BY first DESC LIMIT 1`),
+    adopt: db.prepare("UPDATE meta SET agent = ?, epoch = ?"),
+    release: db.prepare("UPDATE stream SET reserved = seq WHERE reserved <> seq"),
+    lost: db.prepare<[], LostRow>(
+      "SELECT stream, from_seq, to_seq, reason FROM lost ORDER BY stream, from_seq",
+    ),
+    extendLost: db.prepare(
+      "UPDATE lost SET to_seq = max(to_seq, ?) WHERE stream = ? AND reason = ? AND from_seq <= ? AND to_seq >= ? - 1",
+    ),
+    addLost: db.prepare(
+      "INSERT INTO lost (stream, from_seq, to_seq, reason) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET to_seq = max(to_seq, excluded.to_seq)",
+    ),
+    deleteLost: db.prepare(
+      "DELETE FROM lost WHERE stream = ? AND from_seq = ? AND to_seq = ? AND reason = ?",
+    ),
+  };
+}

@@ -1,0 +1,79 @@
+/** What is acknowledged or given up, and how much of that is not written yet. */
+import type { AgedTick, Batch } from "./batch.ts";
+import { Positions } from "./positions.ts";
+import { Taken } from "./taken.ts";
+
+export class Settlement {
+  readonly #taken = new Taken();
+  #done = new Positions();
+  /** The first position that is not on the disk, now and at the start. */
+  #committedEnd = 1;
+  #startEnd = 1;
+  /** Acknowledged ticks that are not on the disk. */
+  #ahead = 0;
+  /** Acknowledgements of ticks on the disk since they were written down last. */
+  unwritten = 0;
+  /** Ticks that were given up. */
+  lost = 0;
+
+  /** Takes over a database that holds everything below `end`. */
+  begin(done: readonly number[], end: number): void {
+    this.#done = new Positions(done);
+    this.#committedEnd = end;
+    this.#startEnd = end;
+  }
+
+  get committedEnd(): number {
+    return this.#committedEnd;
+  }
+
+  /** Committed or acknowledged since the start. */
+  get safe(): number {
+    return this.#committedEnd - this.#startEnd + this.#ahead;
+  }
+
+  /** Below `end` and neither acknowledged nor given up. */
+  waiting(end: number): number {
+    return end - this.#done.size;
+  }
+
+  /** See {@link Positions}; what is written of it counts as written. */
+  flat(): number[] {
+    this.unwritten = 0;
+    return this.#done.flat();
+  }
+
+  oldestTaken(): AgedTick | undefined {
+    return this.#taken.oldest();
+  }
+
+  take(tick: AgedTick): void {
+    this.#taken.add(tick);
+  }
+
+  /** Everything taken up to and including the tick with this position is acknowledged. */
+  settle(position: number): void {
+    this.#taken.settle(position, (settled) => {
+      this.#done.add(settled);
+      if (settled >= this.#committedEnd) this.#ahead += 1;
+      else this.unwritten += 1;
+    });
+  }
+
+  /** @returns the index of the first tick that is not acknowledged; -1 when all are */
+  firstUnsettled({ ticks }: Batch): number {
+    return ticks.findIndex(({ position }) => !this.#done.has(position));
+  }
+
+  giveUp(from: number, to: number): void {
+    const before = this.#done.size;
+    this.#done.add(from, to);
+    this.lost += this.#done.size - before;
+  }
+
+  /** @param next what is not committed yet */
+  committed(batch: Batch, next: Batch): void {
+    this.#committedEnd += batch.size;
+    this.#ahead = next.ticks.filter(({ position }) => this.#done.has(position)).length;
+  }
+}

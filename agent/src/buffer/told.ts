@@ -1,0 +1,26 @@
+/** What gap records say about the ticks that this device has lost. */
+import type { Missing } from "@equipoise/shared";
+import type { LostRange, StoredStream } from "./protocol.ts";
+import type { NumberedStream } from "./streams.ts";
+
+/** Numbers that were reserved and not committed may have been used for ticks that are gone. */
+export function afterCrash({ seq, reserved }: NumberedStream): Missing | undefined {
+  if (reserved === seq) return undefined;
+  return { reason: "crash", count: null, fromSeq: seq + 1, toSeq: reserved };
+}
+
+/** Said in a new epoch, about the one before. */
+export function afterDamage({ reserved }: StoredStream): Missing | undefined {
+  return reserved === 0 ? undefined : { reason: "corrupt", count: null, toSeq: reserved };
+}
+
+/** What only a damaged database held, in the epoch that goes on. */
+export function unread({ takenSeq, committedSeq: toSeq }: NumberedStream): Missing | undefined {
+  if (takenSeq === toSeq || toSeq === 0) return undefined;
+  const from = takenSeq === undefined ? {} : { fromSeq: takenSeq + 1 };
+  return { reason: "corrupt", count: null, ...from, toSeq };
+}
+
+export function aboutRange({ reason, fromSeq, toSeq }: LostRange): Missing {
+  return { reason, count: reason === "crash" ? null : toSeq - fromSeq + 1, fromSeq, toSeq };
+}

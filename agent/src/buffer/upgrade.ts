@@ -1,0 +1,53 @@
+/** Databases of version 1, with a row for each tick, become ones of this version, in one transaction. */
+import type Sqlite from "better-sqlite3";
+import { encodeRanges, encodeRecords, rangesOf } from "./chunk.ts";
+import type { StoredStream } from "./protocol.ts";
+import { beginDatabase, prepareStatements, schemaVersion } from "./schema.ts";
+
+interface OldTick {
+  position: number;
+  stream: number;
+  time_ms: number;
+  payload: string;
+}
+
+const chunkTicks = 1_024;
+
+/** @param found the version that the database has */
+export function upgrade(db: Sqlite.Database, found: number): void {
+  if (found === schemaVersion) return;
+  db.transaction(() => {
+    const meta = db.prepare("SELECT epoch, agent FROM meta").get() as { epoch: string; agent: string };
+    const streams = db
+      .prepare("SELECT id, venue, symbol, seq, seq AS reserved FROM stream")
+      .all() as StoredStream[];
+    const extent = db.prepare("SELECT min(position) AS first FROM tick").get() as { first: number | null };
+    db.exec("DROP TABLE meta; DROP TABLE stream");
+    beginDatabase(db, meta.agent, meta.epoch, [0, (extent.first ?? 1) - 1]);
+    const statements = prepareStatements(db);
+    for (const { id, venue, symbol, seq } of streams) statements.stream.run(id, venue, symbol, seq, seq);
+    moveTicks(db);
+    db.exec("DROP TABLE tick");
+  })();
+}
+
+/** Every commit of version 1 published nothing before it was done, so positions and numbers have no holes. */
+function moveTicks(db: Sqlite.Database): void {
+  const { addChunk } = prepareStatements(db);
+  const page = db.prepare<[number, number], OldTick>(
+    "SELECT position, stream, time_ms, payload FROM tick WHERE position > ? ORDER BY position LIMIT ?",
+  );
+  let last = 0;
+  for (let ticks = page.all(last, chunkTicks); ticks.length > 0; ticks = page.all(last, chunkTicks)) {
+    const [first, newest] = [ticks[0], ticks.at(-1)];
+    if (first === undefined || newest === undefined) return;
+    const ranges = rangesOf(ticks.map(({ stream, payload }) => ({ streamId: stream, seq: seqOf(payload) })));
+    const payloads = `${ticks.map(({ payload }) => payload).join("\n")}\n`;
+    const records = encodeRecords({ streamIds: Uint32Array.from(ticks, ({ stream }) => stream), payloads });
+    const { length } = ticks;
+    addChunk.run(first.position, length, records.length, 0, newest.time_ms, encodeRanges(ranges), records);
+    last = newest.position;
+  }
+}
+
+const seqOf = (payload: string): number => (JSON.parse(payload) as { seq: number }).seq;

@@ -1,0 +1,158 @@
+/**
+ * What a power cut may leave of SQLite's files, at every commit boundary: of what was written since the last fsync any
+ * part, in any order. Until the cut nothing but whole sectors is written.
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "tap";
+import type { Commit } from "../../agent/src/buffer/protocol.ts";
+import { Store } from "../../agent/src/buffer/store.ts";
+import { temporaryDirectory } from "../support/broker.ts";
+
+/** How many of the boundaries are looked at; `npm run soak` asks for all. */
+const share = Number(process.env.TORN_SHARE ?? 0.05);
+const commits = 220;
+const sectorBytes = 512;
+
+interface Files {
+  db: Buffer;
+  wal: Buffer;
+}
+
+const options = (directory: string) => ({ directory, agentId: "pi-7", freshEpoch: "0E", wallMs: 1 });
+const ticksOfCommit = 20;
+const payloadOf = (position: number): string => `{"n":${position},"noise":"${noise(position)}"}`;
+
+/** Always the same for a number, and hard to compress. */
+function noise(seed: number): string {
+  let state = seed * 2_654_435_761;
+  let text = "";
+  while (text.length < 1_200) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    text += state.toString(36);
+  }
+  return text;
+}
+
+function commitNumber(number: number): Commit {
+  const first = (number - 1) * ticksOfCommit + 1;
+  const last = number * ticksOfCommit;
+  const positions = Array.from({ length: ticksOfCommit }, (_, n) => first + n);
+  return {
+    chunk: {
+      first,
+      payloads: `${positions.map(payloadOf).join("\n")}\n`,
+      streamIds: new Uint32Array(ticksOfCommit).fill(1),
+      ranges: [{ streamId: 1, fromSeq: first, toSeq: last }],
+      uptimeMs: number,
+      wallMs: number,
+    },
+    streams: [{ id: 1, venue: "v", symbol: "S", seq: last, reserved: last + 256 }],
+    done: [0, 0],
+    uptimeMs: number,
+    dropped: [],
+    told: [],
+    bounds: {
+      maxBytes: 2 ** 40,
+      minFreeDiskBytes: 0,
+      keepFromUptimeMs: 0,
+      keepBytes: 0,
+      expireBeforeUptimeMs: 0,
+      evict: false,
+      evictable: [1, 1],
+    },
+  };
+}
+
+function snapshot(directory: string): Files {
+  return {
+    db: readFileSync(join(directory, "buffer.db")),
+    wal: readFileSync(join(directory, "buffer.db-wal")),
+  };
+}
+
+/** Some sectors of `after` over `before`: written in any order until the cut. */
+function torn(before: Buffer, after: Buffer): Buffer {
+  const mixed = Buffer.alloc(Math.max(before.length, after.length));
+  before.copy(mixed);
+  const odds = Math.random();
+  for (let at = 0; at < after.length; at += sectorBytes) {
+    if (Math.random() < odds) after.copy(mixed, at, at, at + sectorBytes);
+  }
+  return Math.random() < 0.3 ? mixed.subarray(0, before.length) : mixed;
+}
+
+/** Cut off within what was not yet synchronised. */
+function truncated(before: Buffer, after: Buffer): Buffer {
+  const length = before.length + Math.floor(Math.random() * Math.max(0, after.length - before.length));
+  return Buffer.concat([before, after.subarray(before.length, length)]);
+}
+
+/** States of the files between two commits; the database itself only changes once the whole WAL is synchronised. */
+function cutsBetween(before: Files, after: Files): Files[] {
+  const isCheckpoint = !before.db.equals(after.db);
+  const states = [
+    { db: before.db, wal: before.wal },
+    { db: before.db, wal: torn(before.wal, after.wal) },
+    { db: before.db, wal: truncated(before.wal, after.wal) },
+  ];
+  if (isCheckpoint) {
+    for (let n = 0; n < 4; n += 1) states.push({ db: torn(before.db, after.db), wal: after.wal });
+  }
+  return states;
+}
+
+/** @returns why the files are not what they must be, or undefined */
+function fault(directory: string, files: Files, committed: number): string | undefined {
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory);
+  writeFileSync(join(directory, "buffer.db"), files.db);
+  writeFileSync(join(directory, "buffer.db-wal"), files.wal);
+  const store = new Store(options(directory));
+  try {
+    const { end, streams, setAside } = store.open();
+    if (setAside !== undefined) return `set aside after commit ${committed}`;
+    if (end <= committed * ticksOfCommit) return `ends at ${end} after commit ${committed}`;
+    if ((streams[0]?.reserved ?? 0) < committed * ticksOfCommit + 256)
+      return "a reserved number is forgotten";
+    for (let position = 1; position < end; position += ticksOfCommit) {
+      const page = store.read(position, "up");
+      if (page === undefined || "lost" in page || page.extent[0] !== position) return `no tick ${position}`;
+      if (page.chunk.payloads !== commitNumber(1 + (position - 1) / ticksOfCommit).chunk?.payloads) {
+        return `another tick ${position}`;
+      }
+    }
+    return undefined;
+  } finally {
+    store.close();
+  }
+}
+
+test("torn, truncated and reordered writes at the commit boundaries lose no committed tick", async (t) => {
+  const root = await temporaryDirectory(t);
+  const directory = join(root, "live");
+  const store = new Store(options(directory));
+  t.teardown(() => store.close());
+  store.open();
+  store.commit(commitNumber(1));
+  let before = snapshot(directory);
+  let states = 0;
+  let checkpoints = 0;
+  const faults: string[] = [];
+  for (let number = 2; number <= commits; number += 1) {
+    store.commit(commitNumber(number));
+    const after = snapshot(directory);
+    const isCheckpoint = !before.db.equals(after.db);
+    if (isCheckpoint) checkpoints += 1;
+    if (isCheckpoint || Math.random() < share) {
+      for (const files of cutsBetween(before, after)) {
+        states += 1;
+        const found = fault(join(root, "cut"), files, number - 1);
+        if (found !== undefined) faults.push(found);
+      }
+    }
+    before = after;
+  }
+  t.same(faults, []);
+  t.ok(checkpoints > 0 && states > 15, `${states} states, ${checkpoints} checkpoints`);
+});
