@@ -3,19 +3,22 @@ import type { Readable } from "node:stream";
 import {
   type AgentHeartbeat,
   type Clock,
-  EquipoiseError,
   exitCodes,
   type Logger,
   readTlsFiles,
   type Service,
 } from "@equipoise/shared";
 import { SqliteBuffer } from "./buffer/sqlite-buffer.ts";
+import { DeviceClock } from "./clock/device-clock.ts";
 import type { AgentConfig } from "./config.ts";
+import { Operations } from "./operations.ts";
 import { type Counts, Progress } from "./progress.ts";
-import { createSource } from "./source/create.ts";
-import type { Source } from "./source/source.ts";
+import type { TickSink } from "./source/source.ts";
+import { Sources } from "./source/sources.ts";
+import type { Stages } from "./systemd/liveness.ts";
 import { DeviceProbe } from "./telemetry/device.ts";
 import { Heartbeat } from "./telemetry/heartbeat.ts";
+import { writtenBytes } from "./telemetry/written.ts";
 import { Uplink } from "./uplink/uplink.ts";
 
 export interface AgentOptions {
@@ -31,14 +34,17 @@ export class Agent implements Service {
   /** The exit code when the agent ends by itself; rejects when the buffer cannot go on. */
   readonly ended: Promise<number>;
   readonly #options: AgentOptions;
-  readonly #sources: Source[];
+  readonly #sources: Sources;
   readonly #buffer: SqliteBuffer;
   readonly #uplink: Uplink;
   readonly #heartbeat: Heartbeat;
+  readonly #deviceClock: DeviceClock;
   readonly #progress: Progress;
+  readonly #operations: Operations;
   readonly #end = Promise.withResolvers<number>();
   #starting: Promise<void> | undefined;
-  #runs: Promise<boolean[]> = Promise.resolve([]);
+  /** Sources that wait for room. */
+  #intakeWaits = 0;
   #stopping = false;
 
   /** @throws EquipoiseError EQ_CONFIG_BAD_VALUE, EQ_TLS_UNUSABLE */
@@ -48,8 +54,9 @@ export class Agent implements Service {
     this.#options = options;
     this.ended = this.#end.promise;
     this.ended.catch(() => undefined); // it may fail before anybody has begun to await it
-    this.#sources = config.source.map((text) => createSource(text, { ...options, speed: config.speed }));
+    this.#sources = new Sources({ ...options, specs: config.source, speed: config.speed, directory });
     this.#buffer = new SqliteBuffer({ ...config.buffer, agentId, directory, clock, random, logger });
+    this.#deviceClock = new DeviceClock(clock, logger);
     this.#uplink = new Uplink({
       ...config.uplink,
       agentId,
@@ -76,6 +83,15 @@ export class Agent implements Service {
       () => this.#counts(),
       () => this.#done(),
     );
+    this.#operations = new Operations({
+      ...options,
+      archive: this.#buffer,
+      channel: this.#uplink,
+      sources: this.#sources,
+      state: () => this.#heartbeat.report(),
+      stages: () => this.#stages(),
+      failed: this.#end.reject,
+    });
   }
 
   /** @throws EquipoiseError of the sources and of the buffer */
@@ -85,17 +101,19 @@ export class Agent implements Service {
     if (this.#stopping) return;
     const { config, logger } = this.#options;
     this.#buffer.failed.catch((error: unknown) => this.#end.reject(error));
+    const http = await this.#operations.start();
     this.#uplink.start();
     this.#heartbeat.start();
     this.#progress.start();
-    this.#runs = Promise.all(this.#sources.map((source) => this.#run(source)));
-    const { agentId: agent, source: sources, dataDir } = config;
+    this.#sources.start(this.#sink(), this.#end.reject);
+    const { agentId: agent, dataDir } = config;
     const fields = {
       agent,
       epoch: this.#buffer.epoch,
-      sources,
+      sources: this.#sources.status().map(({ spec }) => spec),
       dataDir,
       waiting: this.#buffer.stats().ticks,
+      ...(http === undefined ? {} : { http }),
     };
     logger.info({ event: "ready", ...fields }, "ready");
     if (config.once) this.#endOnce().catch((error: unknown) => this.#end.reject(error));
@@ -109,53 +127,70 @@ export class Agent implements Service {
     );
     if (started !== true) return;
     this.#heartbeat.drain();
-    for (const source of this.#sources) source.stop();
+    this.#operations.close();
+    this.#sources.stop();
     this.#buffer.endIntake();
-    await this.#runs;
+    await this.#sources.ended();
     // What the broker does not take now stays in the buffer; half of the time is left for closing.
     await this.#uplink.drain(this.#options.config.shutdownTimeoutMs / 2);
     await this.#heartbeat.stop();
     await this.#uplink.stop();
+    await this.#operations.stop();
     await this.#buffer.stop().finally(() => this.#progress.stop());
   }
 
   /** The sources first: a wrong path should not cost anything else. */
   async #open(): Promise<void> {
-    for (const source of this.#sources) await source.open();
+    await this.#sources.open();
     await this.#buffer.start();
   }
 
-  /** @returns whether the source ended well; one that fails does not take the others with it */
-  async #run(source: Source): Promise<boolean> {
-    try {
-      await source.run(this.#buffer);
-      return true;
-    } catch (error) {
-      if (!(error instanceof EquipoiseError)) throw error;
-      this.#options.logger.error(
-        { event: "sourceFailed", code: error.code, source: source.status().spec },
-        error.line,
-      );
-      return false;
-    }
+  /** What is stuck, or undefined. */
+  stalled(): string | undefined {
+    return this.#operations.stalled();
+  }
+
+  /** The buffer, with an eye on how old the trades are that come. */
+  #sink(): TickSink {
+    return {
+      put: (trade) => {
+        this.#deviceClock.observe(trade);
+        return this.#buffer.put(trade);
+      },
+      gap: (gap) => this.#buffer.gap(gap),
+      room: () => this.#room(),
+    };
+  }
+
+  async #room(): Promise<void> {
+    this.#intakeWaits += 1;
+    await this.#buffer.room();
+    this.#intakeWaits -= 1;
+  }
+
+  #stages(): Stages {
+    const { full, uncommitted, refused } = this.#buffer.intake();
+    const { safe, ticks: waiting } = this.#buffer.stats();
+    const intakeWaits = this.#intakeWaits > 0 && !full;
+    return { intakeWaits, uncommitted: refused ? 0 : uncommitted, safe, waiting, ...this.#uplink.stats() };
   }
 
   async #endOnce(): Promise<void> {
-    const ran = await this.#runs;
+    const endedWell = await this.#sources.ended();
     await this.#buffer.flush();
     await this.#uplink.drained();
-    this.#end.resolve(ran.every(Boolean) ? exitCodes.ok : exitCodes.failed);
+    this.#end.resolve(endedWell ? exitCodes.ok : exitCodes.failed);
   }
 
   #counts(): Counts {
-    const sources = this.#sources.map((source) => source.status());
+    const sources = this.#sources.status();
     const { published, repeated, acknowledged } = this.#uplink.stats();
-    const { committed, ticks } = this.#buffer.stats();
+    const { safe, ticks } = this.#buffer.stats();
     return {
       read: sources.reduce((sum, source) => sum + source.ticks, 0),
       skipped: sources.reduce((sum, source) => sum + source.skipped, 0),
       gaps: sources.reduce((sum, source) => sum + source.gaps, 0),
-      buffered: committed,
+      buffered: safe,
       published,
       repeated,
       acknowledged,
@@ -164,25 +199,24 @@ export class Agent implements Service {
   }
 
   #done(): number | null {
-    const shares = this.#sources.map((source) => source.status().done).filter((share) => share !== null);
+    const shares = this.#sources
+      .status()
+      .map(({ done }) => done)
+      .filter((share) => share !== null);
     if (shares.length === 0) return null;
     return Math.round((shares.reduce((sum, share) => sum + share, 0) / shares.length) * 1000) / 1000;
   }
 
-  #observe(): Pick<AgentHeartbeat, "buffer" | "uplink" | "sources"> {
-    const { ticks, bytes, nextBufferedTimeMs } = this.#buffer.stats();
-    const { connected, broker, inFlight, acknowledged, reconnects, oldestBufferedTimeMs } =
-      this.#uplink.stats();
-    const oldestMs = oldestBufferedTimeMs ?? nextBufferedTimeMs;
-    const oldestAgeMs =
-      oldestMs === null ? null : Math.max(0, Math.floor(this.#options.clock.wallMs()) - oldestMs);
+  #observe(): Pick<AgentHeartbeat, "buffer" | "uplink" | "sources" | "clock"> {
+    const { ticks, bytes, oldestAgeMs, lost, safe } = this.#buffer.stats();
+    const written = writtenBytes();
+    const writtenBytesPerTick = written === null || safe === 0 ? null : Math.round(written / safe);
+    const { connected, broker, inFlight, acknowledged, reconnects } = this.#uplink.stats();
     return {
-      buffer: { ticks, bytes, oldestAgeMs },
+      buffer: { ticks, bytes, oldestAgeMs, lost, writtenBytes: written, writtenBytesPerTick },
+      clock: this.#deviceClock.report(),
       uplink: { connected, broker, inFlight, acknowledged, reconnects },
-      sources: this.#sources.map((source) => {
-        const { spec, state, ticks: read, skipped, gaps } = source.status();
-        return { spec, state, ticks: read, skipped, gaps };
-      }),
+      sources: this.#sources.status().map(({ done: _, ...source }) => source),
     };
   }
 }

@@ -7,6 +7,7 @@ import {
   type Config,
   choice,
   flag,
+  httpAddress,
   integer,
   limits,
   type Program,
@@ -15,6 +16,7 @@ import {
   texts,
 } from "@equipoise/shared";
 import * as z from "zod";
+import { type MethodName, methodNames } from "./requests/methods.ts";
 import { parseSourceSpec, sourceForms } from "./source/spec.ts";
 
 const source: Setting<string[]> = {
@@ -69,11 +71,30 @@ export const settings = {
   once: flag(false, "end when the sources have ended and everything is acknowledged"),
   buffer: {
     maxBytes,
-    whenFull: choice(["block"], "block", "what happens at that bound: the sources pause"),
-    commitLatencyMs: integer(5, "how long a tick waits for others to share its commit", {
-      min: 1,
-      max: 1_000,
+    maxAgeMs: integer(604_800_000, "ticks that have waited longer are given up", {
+      min: 1_000,
+      placeholder: "MS",
     }),
+    minFreeDiskBytes: bytes(64 * 2 ** 20, "so much of the disk is left free; 0 takes it all"),
+    whenFull: choice(
+      ["block", "dropOldest", "dropNewest"],
+      "block",
+      "what happens at a bound: the sources pause, or ticks are given up",
+    ),
+    commitLatencyMs: integer(1_000, "how long a tick that is not acknowledged may be in memory alone", {
+      min: 1,
+      max: 10_000,
+    }),
+    drain: choice(
+      ["oldestFirst", "newestFirst"],
+      "oldestFirst",
+      "what waited through an outage goes out in this order",
+    ),
+    keepAcknowledgedMs: integer(600_000, "how long acknowledged ticks can be asked for again", {
+      min: 0,
+      placeholder: "MS",
+    }),
+    keepAcknowledgedBytes: bytes(64 * 2 ** 20, "most bytes of them on disk, compressed"),
   },
   uplink: {
     window: integer(256, "most messages in flight to the broker; fewer while it acknowledges late", {
@@ -104,6 +125,22 @@ export const settings = {
       placeholder: "MS",
     }),
   },
+  requests: {
+    allow: texts([...methodNames], "which requests over MQTT are answered", {
+      placeholder: "METHOD",
+      item: z.enum(methodNames),
+    }) as Setting<MethodName[]>,
+    maxPerSecond: integer(50, "requests in a second; more are refused", { min: 1, max: 1_000 }),
+  },
+  http: text<string | undefined>(undefined, "address of /metrics, /healthz and /readyz; off by default", {
+    placeholder: "HOST:PORT",
+    schema: httpAddress.optional(),
+  }),
+  control: text<string | undefined>(
+    undefined,
+    "control socket for the commands (default: in the data directory)",
+    { placeholder: "PATH" },
+  ),
   heartbeatMs: integer(5_000, "pause between two heartbeats", { min: 100, placeholder: "MS" }),
   shutdownTimeoutMs: integer(10_000, "longest time to stop in", { min: 100, placeholder: "MS" }),
   logLevel: choice(["trace", "debug", "info", "warn", "error"], "info", "what is logged"),
@@ -118,6 +155,7 @@ export const program: Program<typeof settings> = {
   examples: [
     "equipoise-agent --source file:recording.txt.gz --speed max --once",
     "equipoise-agent --source binance:BTCUSDT,ETHUSDT --source kraken:BTC/USD",
+    "equipoise-agent doctor --broker mqtts://gateway:8883",
     "my-feed | equipoise-agent --agent-id pi-7 --source stdin: --broker mqtts://gateway:8883",
   ],
 };

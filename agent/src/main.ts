@@ -3,14 +3,17 @@ import {
   EquipoiseError,
   exitCodes,
   readCommandLine,
+  runCommand,
   runService,
   systemClock,
 } from "@equipoise/shared";
-import { Agent } from "./agent.ts";
-import { program } from "./config.ts";
+import { commands } from "./commands/index.ts";
 
 /** The agent as a process: command line, environment, signals and exit codes. */
 export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  if (await runCommand("equipoise-agent", commands, args, env)) return;
+  // Loaded only now: a command must work, and say why, where SQLite does not.
+  const [{ Agent }, { program }] = await Promise.all([import("./agent.ts"), import("./config.ts")]);
   await runService(program.name, async () => {
     const line = readCommandLine(program, args, env);
     if ("print" in line) {

@@ -7,6 +7,7 @@ import {
   choice,
   filterFault,
   flag,
+  httpAddress,
   integer,
   limits,
   type Program,
@@ -16,7 +17,6 @@ import {
 } from "@equipoise/shared";
 import * as z from "zod";
 import { healthCheckerNames } from "./health/index.ts";
-import { isLocalHttpAddress } from "./http/index.ts";
 import { schemes } from "./listener/index.ts";
 import { strategyNames } from "./strategy/index.ts";
 
@@ -29,10 +29,6 @@ function isListenUrl(value: string): boolean {
   const { protocol, hostname: host, pathname } = new URL(value);
   return schemes.includes(protocol) && host !== "" && (pathname === "" || pathname === "/");
 }
-
-const httpAddress = z
-  .string()
-  .refine(isLocalHttpAddress, "must be HOST:PORT on this machine, such as 127.0.0.1:9090 or [::1]:9090");
 
 const id = z.string().min(1).max(limits.maxIdLength);
 const poolName = id.regex(/^[^+#/]+$/, "must not contain + # /");

@@ -1,12 +1,12 @@
-import { createLogger, readCommandLine, report, runService } from "@equipoise/shared";
-import { runCommand } from "./commands/index.ts";
+import { createLogger, readCommandLine, report, runCommand, runService } from "@equipoise/shared";
+import { commands } from "./commands/index.ts";
 
 /** The `equipoise-broker` command. */
 export async function main(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<void> {
-  if (await runCommand("equipoise-broker", args, env)) return;
+  if (await runCommand("equipoise-broker", commands, args, env)) return;
   // Loaded only now: a command needs nothing of it.
   const [{ Broker }, { program }] = await Promise.all([import("./broker.ts"), import("./config.ts")]);
   await runService(program.name, async () => {

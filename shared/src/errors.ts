@@ -122,12 +122,12 @@ export const errorTable = {
     retryable: false,
   },
   EQ_CONTROL_UNREACHABLE: {
-    cause: "no broker answers on the control socket",
-    remedy: "check that the broker runs on this machine as this user, and name its --data-dir or --control",
+    cause: "nobody answers on the control socket",
+    remedy: "check that the service runs on this machine as this user, and name its --data-dir or --control",
     retryable: true,
   },
   EQ_CONTROL_REFUSED: {
-    cause: "the broker did not do what was asked",
+    cause: "the service did not do what was asked",
     remedy: "see what the message says",
     retryable: false,
   },
@@ -161,6 +161,16 @@ export const errorTable = {
     cause: "a payload is not a valid record",
     remedy: "see interfaces in docs/payloads.md for the fields and their forms",
     retryable: false,
+  },
+  EQ_REQUEST_INVALID: {
+    cause: "a request to an agent is not understood",
+    remedy: "see docs/requests.md for the methods and their fields",
+    retryable: false,
+  },
+  EQ_REQUEST_UNANSWERED: {
+    cause: "an agent did not answer a request",
+    remedy: "check that the agent is connected to this broker and that this user may send it requests",
+    retryable: true,
   },
   EQ_TOPIC_INVALID: {
     cause: "a topic or filter breaks the rules of MQTT or of Equipoise",

@@ -21,6 +21,8 @@ export const memberHeartbeat = z.object({
 });
 export type MemberHeartbeat = z.infer<typeof memberHeartbeat>;
 
+export type Throttle = "underVoltage" | "frequencyCapped" | "throttled" | "softTemperatureLimit";
+
 /** An agent's state, on `heartbeat/agents/{agentId}`. */
 export interface AgentHeartbeat {
   state: "up" | "draining" | "down";
@@ -28,7 +30,30 @@ export interface AgentHeartbeat {
   version: string;
   timeMs: number;
   uptimeMs: number;
-  buffer: { ticks: number; bytes: number; oldestAgeMs: number | null };
+  buffer: {
+    /** Not acknowledged yet. */
+    ticks: number;
+    /** Of the database. */
+    bytes: number;
+    /** By the agent's own uptime, which no step of the wall clock touches. */
+    oldestAgeMs: number | null;
+    /** Given up since the start; gap records say which. */
+    lost: number;
+    /** By the whole process since its start, and the share of each tick taken; null where the system does not tell. */
+    writtenBytes: number | null;
+    writtenBytesPerTick: number | null;
+  };
+  clock: {
+    monotonicMs: number;
+    /** Whether the system's clock follows a time server; null where nobody can tell. */
+    synchronised: boolean | null;
+    /** From that server's time, where it is known. */
+    offsetMs: number | null;
+    /** How often the wall clock was set since the start. */
+    steps: number;
+    /** The least difference of late between arrival and the venue's own time: this clock's lead and the shortest way. */
+    venues: { venue: string; skewMs: number }[];
+  };
   uplink: {
     connected: boolean;
     broker: string | null;
@@ -49,9 +74,22 @@ export interface AgentHeartbeat {
     /** Share of all cores, 0 to 1. */
     cpu: number | null;
     memoryUsedBytes: number | null;
+    memoryBytes: number;
+    /** Of the agent's own process. */
     residentBytes: number;
     temperatureC: number | null;
+    /** What a Raspberry Pi says of its power and heat: now, and at any time since its start. */
+    throttling: { now: Throttle[]; ever: Throttle[] } | null;
+    /** Of the file system with the buffer. */
     diskFreeBytes: number | null;
+    diskBytes: number | null;
+    /** Of all interfaces but the loopback. */
+    network: {
+      receivedBytesPerSecond: number;
+      sentBytesPerSecond: number;
+      /** Any of them has a link. */
+      link: boolean;
+    } | null;
   };
 }
 

@@ -2,7 +2,18 @@
 export { backoffMs } from "./backoff.ts";
 export { brokerUrlFault, withoutCredentials } from "./broker-url.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export { type Command, type Environment, readArgs, usage } from "./command/command.ts";
+export { type Commands, runCommand } from "./command/run.ts";
 export * from "./config/index.ts";
+export {
+  ControlClient,
+  type ControlPlace,
+  controlHelp,
+  controlOptions,
+  socketHelp,
+  socketOptions,
+} from "./control/client.ts";
+export { type ControlAnswer, type ControlHandler, ControlSocket } from "./control/server.ts";
 export { decimalFromNumberToken, isDecimal, parseJsonKeepingDigits } from "./decimal.ts";
 export { ensureDirectory } from "./directory.ts";
 export { EquipoiseError, type ErrorCode, errorTable, reasonOf, systemCode } from "./errors.ts";
@@ -15,11 +26,14 @@ export {
   type MemberReport,
   memberHeartbeat,
   type PoolReport,
+  type Throttle,
 } from "./heartbeat.ts";
+export * from "./http/index.ts";
 export { limits } from "./limits.ts";
 export { createLogger, type Logger, stderrStream } from "./log.ts";
 export { sendAtOnce } from "./no-delay.ts";
 export { exitCodeOf, exitCodes, report, runService, type Service } from "./service.ts";
+export { Notifier, type NotifierOptions } from "./systemd.ts";
 export {
   decodePayload,
   encodeRecord,

@@ -1,5 +1,7 @@
 /** What every program's `main` does around its service: clear errors, signals, exit codes. */
+import { systemClock } from "./clock.ts";
 import { EquipoiseError } from "./errors.ts";
+import { Notifier } from "./systemd.ts";
 
 /** Something that owns resources. `stop` may be called once, also while `start` is under way. */
 export interface Service {
@@ -8,6 +10,8 @@ export interface Service {
   stop(): Promise<void>;
   /** Resolves when the service has ended by itself, with its exit code. Absent for services that run until stopped. */
   readonly ended?: Promise<number>;
+  /** Why no progress is made that should be, or undefined; systemd's watchdog restarts such a service. */
+  stalled?(): string | undefined;
 }
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
@@ -36,8 +40,10 @@ export async function runService(
 ) {
   try {
     const { service, shutdownTimeoutMs } = await make();
-    const signalled = stopOnSignals(program, service, shutdownTimeoutMs);
+    const notifier = createNotifier(program, service);
+    const signalled = stopOnSignals(program, service, notifier, shutdownTimeoutMs);
     await service.start();
+    notifier.ready();
     if (service.ended === undefined) return;
     const code = await service.ended;
     await signalled.stop();
@@ -48,7 +54,16 @@ export async function runService(
   }
 }
 
-function stopOnSignals(program: string, service: Service, shutdownTimeoutMs: number) {
+function createNotifier(program: string, service: Service): Notifier {
+  return new Notifier({
+    env: process.env,
+    clock: systemClock,
+    stalled: () => service.stalled?.(),
+    warn: (message) => process.stderr.write(`${program}: ${message}\n`),
+  });
+}
+
+function stopOnSignals(program: string, service: Service, notifier: Notifier, shutdownTimeoutMs: number) {
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     if (stopping !== undefined) return stopping;
@@ -57,7 +72,7 @@ function stopOnSignals(program: string, service: Service, shutdownTimeoutMs: num
       process.exit(exitCodes.failed);
     }, shutdownTimeoutMs);
     timer.unref();
-    stopping = service.stop();
+    stopping = Promise.all([service.stop(), notifier.stopping()]).then(() => {});
     return stopping;
   };
   const onSignal = (): void => {

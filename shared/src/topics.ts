@@ -54,8 +54,11 @@ export const topics = {
   everyBrokerHeartbeat: (): string => "heartbeat/brokers/+",
   reject: (clientId: string): string => `members/${encodeLevel(clientId)}/reject`,
   dead: (pool: string, topic: string): string => `dead/${encodeLevel(pool)}/${topic}`,
-  request: (agentId: string, method: string): string =>
-    `agents/${encodeLevel(agentId)}/requests/${encodeLevel(method)}`,
+  /** Without a method: the filter of all of them. */
+  request: (agentId: string, method?: string): string =>
+    `agents/${encodeLevel(agentId)}/requests/${method === undefined ? "+" : encodeLevel(method)}`,
+  /** Where an agent sends its answers to one client's requests. */
+  reply: (clientId: string, name: string): string => `replies/${encodeLevel(clientId)}/${encodeLevel(name)}`,
   /** What a member subscribes to. */
   share: (pool: string, filter: string): string => `$share/${pool}/${filter}`,
 } as const;
@@ -66,6 +69,7 @@ export type TopicMeaning =
   | { kind: "reject"; clientId: string }
   | { kind: "brokerHeartbeat"; brokerId: string }
   | { kind: "agentHeartbeat"; agentId: string }
+  | { kind: "request"; agentId: string; method: string }
   | ({ kind: "ticks" } & StreamName)
   | { kind: "other" };
 
@@ -81,6 +85,9 @@ export function parseTopic(topic: string): TopicMeaning {
   }
   if (levels[0] === "members" && levels[2] === "reject" && levels.length === 3 && second) {
     return { kind: "reject", clientId: second };
+  }
+  if (levels[0] === "agents" && levels[2] === "requests" && levels.length === 4 && second && fourth) {
+    return { kind: "request", agentId: second, method: fourth };
   }
   if (levels[0] === "heartbeat" && levels.length === 3 && third) return heartbeatMeaning(levels[1], third);
   return other;

@@ -108,7 +108,7 @@ test("SIGINT while the broker is away ends it at once with everything kept", asy
   t.equal(ended?.buffered, ended?.waiting);
   t.equal(agent.lines.filter(({ code }) => code === "EQ_BROKER_UNREACHABLE").length, 1);
   const db = new Database(join(dataDir, "buffer.db"), { readonly: true });
-  t.same(db.prepare("SELECT count(*) AS n FROM tick").get(), { n: ended?.buffered });
+  t.same(db.prepare("SELECT sum(count) AS n FROM chunk").get(), { n: ended?.buffered });
   db.close();
 });
 

@@ -12,10 +12,11 @@ import { type Program, startProgram } from "../support/program.ts";
 /** A clock that moves only when told. */
 export class FakeClock implements Clock {
   #nowMs = 0;
+  #stepMs = 0;
   readonly #timers = new Set<{ dueMs: number; periodMs: number | undefined; callback: () => void }>();
 
   wallMs(): number {
-    return 1_700_000_000_000 + this.#nowMs;
+    return 1_700_000_000_000 + this.#nowMs + this.#stepMs;
   }
 
   monotonicMs(): number {
@@ -34,6 +35,11 @@ export class FakeClock implements Clock {
   get nextMs(): number | undefined {
     if (this.#timers.size === 0) return undefined;
     return Math.min(...[...this.#timers].map(({ dueMs }) => dueMs)) - this.#nowMs;
+  }
+
+  /** Sets the wall clock forward or back, and nothing else. */
+  step(byMs: number): void {
+    this.#stepMs += byMs;
   }
 
   advance(byMs: number): void {
@@ -65,8 +71,8 @@ export function recordedLog(): { logger: Logger; lines: LogLine[] } {
 }
 
 /** Resolves when the condition holds; looked at every few turns of the loop. */
-export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2));
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 export function trade(n: number, symbol = "BTCUSDT"): VenueTrade {
@@ -82,7 +88,14 @@ export function trade(n: number, symbol = "BTCUSDT"): VenueTrade {
   };
 }
 
-/** The same as a line for `stdin:`. */
+/** One that compresses badly, so that a bound in bytes is reached soon. */
+export function noisyTrade(n: number, symbol?: string): VenueTrade {
+  const digits = (): string => Math.random().toFixed(16).slice(2);
+  const noise = (): string => `1.${digits()}${digits()}${digits()}`;
+  return { ...trade(n, symbol), price: noise(), size: noise() };
+}
+
+/** A trade as a line for `stdin:`. */
 export const tradeLine = (n: number, symbol?: string): string => `${JSON.stringify(trade(n, symbol))}\n`;
 
 export const tradeOf = (payload: string | Buffer): Trade => decodePayload(Buffer.from(payload))[0] as Trade;

@@ -115,7 +115,9 @@ test("an application reads streams and answers for itself only", async (t) => {
   t.ok(application.maySubscribe("ticks/binance/#"));
   t.ok(application.mayPublish("heartbeat/members/pricing-1"));
   t.ok(application.mayPublish("members/pricing-1/reject"));
-  t.ok(application.mayPublish("agents/pi-7/requests/latest"));
+  for (const method of ["latest", "range", "resend", "stats", "ping"])
+    t.ok(application.mayPublish(`agents/pi-7/requests/${method}`), method);
+  t.notOk(application.mayPublish("agents/pi-7/requests/config"), "which changes what an agent does");
   t.notOk(application.mayPublish("members/pricing-2/reject"));
   t.notOk(application.mayPublish("ticks/binance/BTCUSDT/pricing-1"));
   t.notOk(application.maySubscribe("replies/#"));

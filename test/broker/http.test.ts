@@ -3,11 +3,12 @@ import { readFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { test } from "tap";
-import { isLocalHttpAddress } from "../../broker/src/http/address.ts";
-import { encodeFamilies } from "../../broker/src/http/exposition.ts";
+import { agentFamilies } from "../../agent/src/http/metrics.ts";
 import { brokerFamilies, maxMembers, maxPools, type Snapshot } from "../../broker/src/http/metrics.ts";
-import { ProcessMetrics } from "../../broker/src/http/process-metrics.ts";
 import { Readiness } from "../../broker/src/http/readiness.ts";
+import { isLocalHttpAddress } from "../../shared/src/http/address.ts";
+import { encodeFamilies } from "../../shared/src/http/exposition.ts";
+import { ProcessMetrics } from "../../shared/src/http/process-metrics.ts";
 import { startBroker } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import { startProgram } from "../support/program.ts";
@@ -42,6 +43,15 @@ const emptySnapshot: Snapshot = {
   pools: [],
   journal: { chunks: 0, commits: 0, pendingChunks: 0 },
 };
+
+const emptyAgent = {
+  buffer: {},
+  uplink: {},
+  sources: [],
+  clock: {},
+  device: { network: null, throttling: null },
+  requests: {},
+} as unknown as Parameters<typeof agentFamilies>[0];
 
 function poolOf(name: string, members: number): Snapshot["pools"][number] {
   const member = { health: "HEALTHY", inFlight: 0, credit: 1, settled: 0, ackLatencyMs: null } as const;
@@ -121,7 +131,11 @@ test("every line of /metrics is HELP, TYPE or a sample of the family named befor
 test("docs/metrics.md names every metric, and no other", (t) => {
   const page = readFileSync(new URL("../../docs/metrics.md", import.meta.url), "utf8");
   const documented = Array.from(page.matchAll(/^\| `([a-z_]+)`/gm), ([, name]) => name).sort();
-  const families = [...brokerFamilies(emptySnapshot), ...new ProcessMetrics().families()];
+  const families = [
+    ...brokerFamilies(emptySnapshot),
+    ...agentFamilies(emptyAgent),
+    ...new ProcessMetrics().families(),
+  ];
   t.same(documented, families.map(({ name }) => name).sort());
   t.end();
 });

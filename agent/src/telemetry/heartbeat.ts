@@ -1,6 +1,6 @@
 /** The agent's heartbeat: composed here, sent by whoever can. */
 import { type AgentHeartbeat, type Clock, topics, version } from "@equipoise/shared";
-import type { Device, DeviceProbe } from "./device.ts";
+import { type DeviceProbe, unknownDevice } from "./device.ts";
 
 export interface HeartbeatOptions {
   agentId: string;
@@ -8,17 +8,9 @@ export interface HeartbeatOptions {
   clock: Clock;
   probe: DeviceProbe;
   /** What the agent's stages say at this moment. */
-  observe: () => Pick<AgentHeartbeat, "buffer" | "uplink" | "sources">;
+  observe: () => Pick<AgentHeartbeat, "buffer" | "uplink" | "sources" | "clock">;
   publish: (topic: string, payload: string) => void;
 }
-
-const unknownDevice: Device = {
-  cpu: null,
-  memoryUsedBytes: null,
-  residentBytes: 0,
-  temperatureC: null,
-  diskFreeBytes: null,
-};
 
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
@@ -43,7 +35,7 @@ export class Heartbeat {
 
   /** What the broker is to publish when the connection breaks off. */
   will(): { topic: string; payload: string } {
-    return { topic: this.#topic, payload: this.#encode("down") };
+    return { topic: this.#topic, payload: JSON.stringify(this.report("down")) };
   }
 
   /** Says at once that the agent takes no more ticks. */
@@ -73,24 +65,25 @@ export class Heartbeat {
 
   /** Sends one at once: there is a new connection, or a new state. */
   publish(): void {
-    this.#options.publish(this.#topic, this.#encode(this.#state));
+    this.#options.publish(this.#topic, JSON.stringify(this.report()));
   }
 
-  #encode(state: AgentHeartbeat["state"]): string {
+  /** The agent as it is now. */
+  report(state = this.#state): AgentHeartbeat {
     const { agentId: agent, clock, observe } = this.#options;
     const uptimeMs = Math.round(clock.monotonicMs() - this.#startedAtMs);
-    const { buffer, uplink, sources } = observe();
-    const heartbeat: AgentHeartbeat = {
+    const { buffer, uplink, sources, clock: ownClock } = observe();
+    return {
       state,
       agent,
       version,
       timeMs: Math.floor(clock.wallMs()),
       uptimeMs,
       buffer,
+      clock: ownClock,
       uplink,
       sources,
       device: this.#device,
     };
-    return JSON.stringify(heartbeat);
   }
 }

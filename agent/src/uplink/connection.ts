@@ -46,6 +46,7 @@ export class Connection {
   #cancelRetry: (() => void) | undefined;
   #stopped = false;
   #connects = 0;
+  #attempts = 0;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -64,6 +65,11 @@ export class Connection {
 
   get reconnects(): number {
     return Math.max(0, this.#connects - 1);
+  }
+
+  /** Begun so far. */
+  get attempts(): number {
+    return this.#attempts;
   }
 
   /** A broker for people. */
@@ -105,6 +111,7 @@ export class Connection {
   }
 
   #attempt(): void {
+    this.#attempts += 1;
     const client = this.#open(this.#index, {
       up: () => this.#up(),
       down: (failure) => this.#down(client, failure),

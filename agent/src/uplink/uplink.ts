@@ -2,7 +2,14 @@
  * The way to the brokers: a connection to one of them, the publisher on it, and with several brokers the decision to
  * move to another one.
  */
-import { type Clock, type Logger, parseTopic, type TlsOptions, topics } from "@equipoise/shared";
+import {
+  type Clock,
+  EquipoiseError,
+  type Logger,
+  parseTopic,
+  type TlsOptions,
+  topics,
+} from "@equipoise/shared";
 import type { MqttClient } from "mqtt";
 import type { TickQueue } from "../buffer/queue.ts";
 import type { Identity, Will } from "./broker-client.ts";
@@ -37,6 +44,8 @@ export interface UplinkStats extends PublisherStats {
   connected: boolean;
   broker: string | null;
   reconnects: number;
+  /** To connect, begun so far. */
+  attempts: number;
 }
 
 const retained = { qos: 0, retain: true } as const;
@@ -52,6 +61,9 @@ export class Uplink {
   /** Absent where there is only one broker. */
   readonly #mover: Mover | undefined;
   readonly #stop = new AbortController();
+  readonly #subscriptions = new Map<string, (topic: string, payload: Buffer) => void>();
+  /** What fails the messages that wait for their PUBACK. */
+  readonly #unanswered = new Set<() => void>();
   #client: MqttClient | undefined;
   #cancelLast: (() => void) | undefined;
   #lastSentMs = Number.NEGATIVE_INFINITY;
@@ -80,8 +92,14 @@ export class Uplink {
   }
 
   stats(): UplinkStats {
-    const { broker, reconnects } = this.#connection;
-    return { connected: this.#client !== undefined, broker, reconnects, ...this.#publisher.stats() };
+    const { broker, reconnects, attempts } = this.#connection;
+    return {
+      connected: this.#client !== undefined,
+      broker,
+      reconnects,
+      attempts,
+      ...this.#publisher.stats(),
+    };
   }
 
   /** Resolves when everything in the buffer is acknowledged. */
@@ -101,11 +119,39 @@ export class Uplink {
     this.#client?.publish(topic, payload);
   }
 
+  /** Subscribes on every connection, QoS 1. The handler gets every message of the connection. */
+  subscribe(filter: string, handler: (topic: string, payload: Buffer) => void): void {
+    this.#subscriptions.set(filter, handler);
+    if (this.#client !== undefined) this.#subscribe(this.#client, filter, handler);
+  }
+
+  /**
+   * Publishes beside the ticks at QoS 1; resolves with its PUBACK.
+   * @throws EquipoiseError EQ_BROKER_UNREACHABLE when there is no connection, or it is lost before
+   */
+  async send(topic: string, payload: string): Promise<void> {
+    const client = this.#client;
+    if (client === undefined) throw new EquipoiseError("EQ_BROKER_UNREACHABLE", "there is no connection");
+    await new Promise<void>((resolve, reject) => {
+      const fail = (): void => {
+        this.#unanswered.delete(fail);
+        reject(new EquipoiseError("EQ_BROKER_UNREACHABLE", "the connection was lost before the PUBACK"));
+      };
+      this.#unanswered.add(fail);
+      client.publish(topic, payload, { qos: 1 }, (error) => {
+        if (error) return fail();
+        this.#unanswered.delete(fail);
+        resolve();
+      });
+    });
+  }
+
   async stop(): Promise<void> {
     this.#cancelLast?.();
     this.#mover?.stop();
     this.#stop.abort();
     await this.#connection.stop();
+    for (const fail of this.#unanswered) fail();
   }
 
   #createMover(): Mover {
@@ -128,11 +174,23 @@ export class Uplink {
   #begin(client: MqttClient, index: number): void {
     this.#client = client;
     this.#options.connected();
+    for (const [filter, handler] of this.#subscriptions) this.#subscribe(client, filter, handler);
     this.#publisher.attach(client);
     const mover = this.#mover;
     if (mover === undefined) return;
     mover.connected(index);
     this.#listen(client, mover);
+  }
+
+  #subscribe(client: MqttClient, filter: string, handler: (topic: string, payload: Buffer) => void): void {
+    client.on("message", (topic, payload) => {
+      if (client === this.#client) handler(topic, payload);
+    });
+    client.subscribe(filter, { qos: 1 }, (error, grants = []) => {
+      if (client !== this.#client || (!error && grants.every(({ qos }) => qos < 128))) return;
+      const { broker } = this.#connection;
+      this.#options.logger.warn({ event: "subscriptionRefused", broker, filter }, "requests are not heard");
+    });
   }
 
   /** To the broker's own heartbeats. */
@@ -151,6 +209,7 @@ export class Uplink {
 
   #end(): void {
     this.#client = undefined;
+    for (const fail of this.#unanswered) fail();
     this.#publisher.detach();
     this.#mover?.disconnected();
   }

@@ -1,6 +1,6 @@
-import { EquipoiseError } from "@equipoise/shared";
+import { EquipoiseError, isLoopback } from "@equipoise/shared";
 import type { BrokerConfig } from "../config.ts";
-import { isLoopback, isTls } from "../listener/index.ts";
+import { isTls } from "../listener/index.ts";
 
 /**
  * Refuses a configuration in which strangers could come in without anybody having said so.

@@ -1,5 +1,15 @@
 import { writeFile } from "node:fs/promises";
-import { EquipoiseError, limits, reasonOf } from "@equipoise/shared";
+import {
+  type Command,
+  ControlClient,
+  EquipoiseError,
+  limits,
+  readArgs,
+  reasonOf,
+  socketHelp,
+  socketOptions,
+  usage,
+} from "@equipoise/shared";
 import {
   type BalancingFormat,
   type BalancingRules,
@@ -10,8 +20,6 @@ import {
 import { readRules } from "../balancing/rules-file.ts";
 import { tuningOf } from "../balancing/tuning.ts";
 import type { PoolStatus, PoolsStatus } from "../control/pool-operations.ts";
-import { type Command, readArgs, usage } from "./command.ts";
-import { ControlClient, socketHelp, socketOptions } from "./control-client.ts";
 
 const help = `equipoise-broker balancing: balancing rules of the running broker's pools, Protobuf as JSON or binary
 
@@ -20,7 +28,7 @@ Usage: equipoise-broker balancing show POOL [--format FORMAT] [--out FILE] [OPTI
 
   --format FORMAT  json or binary; show writes json, apply looks at the file's first byte
   --out FILE       where show writes to, instead of standard output
-${socketHelp}
+${socketHelp("broker")}
 
 show writes the strategy, and each member's weight and present health. apply is in force until the broker starts
 again: an instance that is DEGRADED or UNHEALTHY is so by your word, HEALTHY leaves it to the checker again, and what
@@ -36,7 +44,7 @@ export const balancing: Command = {
     const [action = "", subject, ...more] = positionals;
     if (subject === undefined || more.length > 0)
       throw usage(`balancing ${positionals.join(" ")}: it is balancing show POOL, or apply FILE`);
-    const client = new ControlClient(values, env);
+    const client = new ControlClient("broker", values, env);
     const format = formatOf(values.format);
     if (action === "show") await write(await shown(client, subject, format ?? "json"), values.out);
     else if (action !== "apply") throw usage(`${action} is not one of show, apply`);

@@ -1,8 +1,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { EquipoiseError, ensureDirectory, reasonOf } from "@equipoise/shared";
+import { type Command, EquipoiseError, ensureDirectory, readArgs, reasonOf, usage } from "@equipoise/shared";
 import { createAuthority, type Issued, issueDevice, issueServer, type Subject } from "./authority.ts";
-import { type Command, readArgs, usage } from "./command.ts";
 import { createFile } from "./secret-file.ts";
 
 const help = `equipoise-broker certs: a private certificate authority, and certificates of it

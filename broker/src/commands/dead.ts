@@ -1,6 +1,5 @@
+import { type Command, ControlClient, controlHelp, controlOptions, readArgs, usage } from "@equipoise/shared";
 import type { DeadLetter } from "../pool/dead-letters.ts";
-import { type Command, readArgs, usage } from "./command.ts";
-import { ControlClient, controlHelp, controlOptions } from "./control-client.ts";
 
 const help = `equipoise-broker dead: the dead letters of a pool of the running broker
 
@@ -9,7 +8,7 @@ Usage: equipoise-broker dead list POOL [--limit N] [OPTION …]
        equipoise-broker dead purge POOL [OPTION …]
 
   --limit N        with list: at most so many, the oldest first (default 100)
-${controlHelp}
+${controlHelp("broker")}
 
 replay puts them back into their pool as new messages; purge forgets them.
 `;
@@ -23,7 +22,7 @@ export const dead: Command = {
     const [action = "", pool, ...more] = positionals;
     if (pool === undefined || more.length > 0)
       throw usage(`dead ${positionals.join(" ")}: it is dead list, replay or purge POOL`);
-    const client = new ControlClient(values, env);
+    const client = new ControlClient("broker", values, env);
     const path = `/dead/${encodeURIComponent(pool)}`;
     if (action === "list") {
       if (!/^[1-9]\d*$/.test(values.limit))

@@ -1,7 +1,8 @@
 /** Passwords from people and scripts; never from the command line, which every process can read. */
+
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
-import { usage } from "./command.ts";
+import { usage } from "@equipoise/shared";
 
 /** @throws EquipoiseError EQ_USAGE for an empty password, or when there is nobody to ask */
 export async function readPassword(fromStdin: boolean): Promise<Buffer> {

@@ -1,8 +1,7 @@
+import { type Command, ControlClient, controlHelp, controlOptions, readArgs, usage } from "@equipoise/shared";
 import { createLogUpdate } from "log-update";
 import type { PoolsStatus, PoolTuning } from "../control/pool-operations.ts";
 import type { Decision } from "../pool/decisions.ts";
-import { type Command, readArgs, usage } from "./command.ts";
-import { ControlClient, controlHelp, controlOptions } from "./control-client.ts";
 import { decisionTable, poolTable } from "./pool-table.ts";
 
 const help = `equipoise-broker pools: shows the pools of the running broker, why members get what they get, and changes it
@@ -21,7 +20,7 @@ Tuning, in force until the broker starts again:
   --member CLIENT=HEALTH  UNHEALTHY takes CLIENT out, DEGRADED leaves it what others have no credit for,
                           HEALTHY leaves it to the checker again (repeatable)
 
-${controlHelp}
+${controlHelp("broker")}
 
 A pool with members is not deleted. A declared pool stays, without its backlog and its dead letters.
 `;
@@ -40,7 +39,7 @@ export const pools: Command = {
   help,
   async run(args, env) {
     const { values, positionals } = readArgs(args, options);
-    const client = new ControlClient(values, env);
+    const client = new ControlClient("broker", values, env);
     const [action, name, ...more] = positionals;
     if (action === undefined) return await show(client, values);
     if (name === undefined || more.length > 0)

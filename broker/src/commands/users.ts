@@ -1,7 +1,7 @@
+import { type Command, readArgs, usage } from "@equipoise/shared";
 import { hashPassword } from "../auth/password.ts";
 import { type Role, roleNames } from "../auth/roles.ts";
 import { userNameFault } from "../auth/users-file.ts";
-import { type Command, readArgs, usage } from "./command.ts";
 import { readPassword } from "./password-input.ts";
 import { UsersDocument } from "./users-document.ts";
 

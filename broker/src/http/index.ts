@@ -1,12 +1,7 @@
 /** The HTTP endpoints, put together from the parts of the broker that they show. */
-import { type Clock, EquipoiseError } from "@equipoise/shared";
-import { encodeFamilies } from "./exposition.ts";
+import { type Clock, EquipoiseError, encodeFamilies, HttpServer, ProcessMetrics } from "@equipoise/shared";
 import { brokerFamilies, type Snapshot } from "./metrics.ts";
-import { ProcessMetrics } from "./process-metrics.ts";
 import { Readiness } from "./readiness.ts";
-import { HttpServer } from "./server.ts";
-
-export { isLocalHttpAddress } from "./address.ts";
 
 export interface OperationsOptions {
   /** HOST:PORT; nothing listens without it. */

@@ -1,8 +1,7 @@
 /** What the broker counts, as metrics. Every name is documented in docs/metrics.md. */
-import type { MemberReport, PoolReport } from "@equipoise/shared";
+import type { Family, MemberReport, PoolReport, Sample } from "@equipoise/shared";
 import { healthStates } from "../health/index.ts";
 import type { JournalStats } from "../journal/journal.ts";
-import type { Family, Sample } from "./exposition.ts";
 
 /** Counters and gauges of every stage at one moment. */
 export interface Snapshot {

@@ -35,10 +35,3 @@ export function createListener(
 export function isTls(url: string): boolean {
   return /^(mqtts|wss):/.test(url);
 }
-
-const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/;
-
-/** True when only this machine can reach the URL's host. */
-export function isLoopback(url: string): boolean {
-  return loopback.test(new URL(url).hostname);
-}

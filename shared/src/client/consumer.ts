@@ -47,6 +47,8 @@ export type ConsumerEvent =
   | { event: "disconnected"; broker: string; reason: string; retryInMs: number }
   | { event: "unreachable"; broker: string; reason: string; retryInMs: number }
   | { event: "rejected"; topic: string; packetId: number | undefined; reason: string }
+  | { event: "resent"; topic: string; fromSeq: number; toSeq: number; records: number }
+  | { event: "resendFailed"; topic: string; fromSeq: number; toSeq: number; reason: string }
   | { event: "queueFull"; queued: number }
   | { event: "draining"; held: number }
   | { event: "drainTimedOut"; unfinished: number };

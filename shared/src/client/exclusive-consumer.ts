@@ -1,15 +1,24 @@
+import { withoutCredentials } from "../broker-url.ts";
 import { EquipoiseError } from "../errors.ts";
+import type { TickRecord } from "../tick.ts";
 import { parseFilter } from "../topics.ts";
-import type { Consumer, ConsumerOptions } from "./consumer.ts";
+
+import { AgentRequests } from "./agent-requests.ts";
+import type { Consumer, ConsumerEvent, ConsumerOptions } from "./consumer.ts";
+import { GapFiller } from "./gap-filler.ts";
 import { GapDetector, type MissingTicks } from "./gaps.ts";
-import { Member } from "./member.ts";
-import { memberSetup } from "./member-setup.ts";
+import { Member, type MemberSetup } from "./member.ts";
+import { atLeastOne, memberSetup } from "./member-setup.ts";
 
 export interface ExclusiveOptions extends ConsumerOptions {
-  /** Called once for everything missing, before the handler gets the record that proved it. */
+  /** Called once for everything missing that could not be fetched, before the handler gets what follows it. */
   onGap?: (missing: MissingTicks) => Promise<void> | void;
   /** The broker keeps what comes while this consumer is away. Needs a `clientId`. Default false. */
   persistent?: boolean;
+  /** Holes are fetched from the agent before they are reported. Default true. */
+  resend?: boolean;
+  /** Longest wait for the agent's answer; the stream waits with it. Default 5,000. */
+  resendTimeoutMs?: number;
 }
 
 /**
@@ -18,20 +27,61 @@ export interface ExclusiveOptions extends ConsumerOptions {
  * @throws EquipoiseError EQ_TOPIC_INVALID, EQ_CONFIG_BAD_VALUE
  */
 export function subscribe(options: ExclusiveOptions): Consumer {
-  const { filter, handler, onGap = () => {}, persistent = false } = options;
+  const { filter, persistent = false, resend = true } = options;
   if (parseFilter(filter).pool !== undefined) {
     throw new EquipoiseError("EQ_TOPIC_INVALID", `${filter} joins a pool, where gaps cannot be seen`);
   }
   if (persistent && options.clientId === undefined) {
     throw new EquipoiseError("EQ_CONFIG_BAD_VALUE", "clientId is missing: a persistent session needs one");
   }
-  const gaps = new GapDetector();
-  return new Member({
-    ...memberSetup(options, { filter, clean: !persistent }),
-    concurrency: 1,
-    handler: async (record, context) => {
-      for (const missing of gaps.observe(context.topic, record)) await onGap(missing);
-      await handler(record, context);
-    },
+  const setup = { ...memberSetup(options, { filter, clean: !persistent }), concurrency: 1 };
+  const timeoutMs = atLeastOne("resendTimeoutMs", options.resendTimeoutMs ?? 5_000);
+  return new Member(
+    resend ? withResend(setup, options, timeoutMs) : { ...setup, before: completion(options) },
+  );
+}
+
+/** Asks at the broker that the consumer is connected to, for the hole came from there. */
+function withResend(setup: MemberSetup, options: ExclusiveOptions, timeoutMs: number): MemberSetup {
+  const { urls, clock, onEvent, connection } = setup;
+  const requests = new AgentRequests(connection);
+  let [broker = ""] = urls;
+  const follow = (event: ConsumerEvent): void => {
+    if (event.event === "joined") {
+      broker = urls.find((url) => withoutCredentials(url) === event.broker) ?? broker;
+    }
+    onEvent(event);
+  };
+  const filler = new GapFiller({
+    ask: (agentId, body) => requests.ask(broker, agentId, "resend", body, timeoutMs),
+    clock,
+    onEvent,
   });
+  return {
+    ...setup,
+    onEvent: follow,
+    before: completion(options, filler),
+    released: () => requests.stop(),
+  };
+}
+
+/** What is to be handled before a record; a failure on the way leaves the rest for the next attempt. */
+function completion(
+  { onGap = () => {} }: ExclusiveOptions,
+  filler?: GapFiller,
+): NonNullable<MemberSetup["before"]> {
+  const gaps = new GapDetector();
+  const open = new Map<string, MissingTicks[]>();
+  return async function* (topic: string, record: TickRecord) {
+    const missing = [...(open.get(topic) ?? []), ...gaps.observe(topic, record)];
+    for (let first = missing[0]; first !== undefined; first = missing[0]) {
+      open.set(topic, missing);
+      for await (const item of filler?.fill(first) ?? [first]) {
+        if ("type" in item) yield item;
+        else await onGap(item);
+      }
+      missing.shift();
+    }
+    open.delete(topic);
+  };
 }

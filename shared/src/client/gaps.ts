@@ -93,7 +93,9 @@ function missingBetween(topic: string, progress: Progress, from: number, record:
 }
 
 function explained(topic: string, record: Gap, fromSeq: number, toSeq: number): MissingTicks {
-  return { ...fromRecord(topic, record), count: toSeq - fromSeq + 1, fromSeq, toSeq };
+  // Of the numbers that a crash leaves behind, nobody knows how many had been given to ticks.
+  const count = record.count === null ? null : toSeq - fromSeq + 1;
+  return { ...fromRecord(topic, record), count, fromSeq, toSeq };
 }
 
 function fromRecord(topic: string, record: Gap): MissingTicks {

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../clock.ts";
 import { EquipoiseError, reasonOf } from "../errors.ts";
-import { decodePayload } from "../tick.ts";
+import { decodePayload, type TickRecord } from "../tick.ts";
 import { topics } from "../topics.ts";
 import { Connection, type ConnectionOptions, type IncomingMessage } from "./connection.ts";
 import type { Consumer, ConsumerEvent, ConsumerStats, Finish, Handler } from "./consumer.ts";
@@ -27,6 +27,10 @@ export interface MemberSetup {
   /** As it is subscribed to, with `$share/{pool}/`. */
   filter: string;
   handler: Handler;
+  /** What is handled before a record, because it should have come before. */
+  before?: (topic: string, record: TickRecord) => AsyncIterable<TickRecord>;
+  /** Called when the consumer has stopped. */
+  released?: () => void;
   concurrency: number;
   maxQueued: number;
   maxRemembered: number;
@@ -165,12 +169,21 @@ export class Member implements Consumer {
 
   /** The records of one message are of one stream and are handled one after the other. */
   async #handle({ topic, payload, redelivered }: IncomingMessage): Promise<void> {
+    const { before } = this.#setup;
     for (const record of decodePayload(payload)) {
-      const outcome = await this.#repeats.once(topic, record, async () => {
-        await this.#setup.handler(record, { topic, redelivered });
-      });
-      this.#counts[outcome === "repeat" ? "repeats" : "handled"] += 1;
+      if (before !== undefined) {
+        for await (const earlier of before(topic, record))
+          await this.#handleOnce(earlier, topic, redelivered);
+      }
+      await this.#handleOnce(record, topic, redelivered);
     }
+  }
+
+  async #handleOnce(record: TickRecord, topic: string, redelivered: boolean): Promise<void> {
+    const outcome = await this.#repeats.once(topic, record, async () => {
+      await this.#setup.handler(record, { topic, redelivered });
+    });
+    this.#counts[outcome === "repeat" ? "repeats" : "handled"] += 1;
   }
 
   #reject({ topic, packetId, answer }: IncomingMessage, error: unknown): void {
@@ -221,6 +234,7 @@ export class Member implements Consumer {
   }
 
   #release(): void {
+    this.#setup.released?.();
     this.#workers.close();
     this.#heartbeats.stop();
     this.#load.stop();

@@ -14,6 +14,7 @@ test("an exclusive consumer handles in order, tells each gap once and before the
       log.push(`record ${seq}`);
       if (seq === 5 && !log.includes("record 6")) throw new Error("once");
     },
+    resend: false,
     onGap: ({ reason, fromSeq, toSeq }) => void log.push(`${reason} ${fromSeq} to ${toSeq}`),
   });
   t.teardown(() => consumer.stop());
@@ -35,6 +36,7 @@ test("a clean consumer tells what it missed while it was away", async (t) => {
     broker: broker.url,
     filter: "ticks/#",
     handler: () => {},
+    resend: false,
     onGap: (missing) => {
       gaps.push(missing);
       found.resolve();

@@ -52,6 +52,11 @@ test("a gap record explains its range; what it does not explain is a hole beside
   ]);
 });
 
+test("of numbers that a crash left behind nobody knows how many ticks there were", async (t) => {
+  const record = { ...gap(300, { fromSeq: 5, toSeq: 299, count: null }), reason: "crash" as const };
+  t.same(observeAll([trade(10), record]), [["crash", null, 11, 299]]);
+});
+
 test("what the agent gave up but had arrived before is not missing", async (t) => {
   t.same(observeAll([trade(10), trade(11), trade(12), gap(13, { fromSeq: 11, toSeq: 12, count: 2 })]), []);
   t.same(observeAll([trade(10), trade(11), gap(14, { fromSeq: 11, toSeq: 13, count: 3 })]), [

@@ -21,6 +21,8 @@ const maxSymbols = 1_000;
 export class Feed {
   readonly #options: FeedOptions;
   readonly #continuities = new Map<string, Continuity>();
+  /** Of which ticks may still come, and are not wanted. */
+  readonly #removed = new Set<string>();
 
   constructor(symbols: readonly string[], options: FeedOptions) {
     this.#options = options;
@@ -31,9 +33,24 @@ export class Feed {
     return [...this.#continuities.values()].reduce((sum, { repeated }) => sum + repeated, 0);
   }
 
+  add(symbol: string): void {
+    this.#removed.delete(normaliseSymbol(symbol));
+    this.#of(normaliseSymbol(symbol));
+  }
+
+  remove(symbol: string): void {
+    const name = normaliseSymbol(symbol);
+    this.#removed.add(name);
+    this.#continuities.get(name)?.settle();
+    this.#continuities.delete(name);
+  }
+
   /** @throws EquipoiseError EQ_LIMIT_REACHED when there are too many symbols */
   take(ticks: readonly VenueTick[], snapshot: boolean): void {
-    for (const tick of ticks) this.#of(tick.trade.symbol).take(tick, snapshot);
+    for (const tick of ticks) {
+      const { symbol } = tick.trade;
+      if (!this.#removed.has(symbol)) this.#of(symbol).take(tick, snapshot);
+    }
   }
 
   lost(timeUs: number): void {

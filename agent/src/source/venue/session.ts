@@ -6,7 +6,9 @@
 import { backoffMs, type Clock } from "@equipoise/shared";
 import { type ConnectionOptions, VenueConnection } from "./connection.ts";
 
-export interface SessionOptions extends Omit<ConnectionOptions, "live" | "ageing" | "closed"> {
+export interface SessionOptions extends Omit<ConnectionOptions, "live" | "ageing" | "closed" | "symbols"> {
+  /** Of the next connection. */
+  symbols: () => readonly string[];
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -47,6 +49,17 @@ export class Session {
     this.#open();
   }
 
+  /** A new connection, with what is to be subscribed now, takes over. */
+  renew(reason: string): void {
+    if (this.#stopped) return;
+    // One that is on its way has asked for something else.
+    this.#opening?.close();
+    this.#opening = undefined;
+    this.#cancelRetry?.();
+    if (this.#live !== undefined) this.#options.replacing(reason);
+    this.#open();
+  }
+
   pause(): void {
     this.#paused = true;
     for (const connection of this.#connections()) connection.pause();
@@ -71,6 +84,7 @@ export class Session {
     this.#cancelRetry = undefined;
     const connection = new VenueConnection({
       ...this.#options,
+      symbols: this.#options.symbols(),
       live: () => this.#onLive(connection),
       ageing: (reason) => this.#onAgeing(connection, reason),
       closed: (reason) => this.#onClosed(connection, reason),

@@ -2,13 +2,13 @@
 import { type Clock, EquipoiseError, type Logger, type Missing, type VenueTrade } from "@equipoise/shared";
 import { Intake } from "../intake.ts";
 import type { Source, SourceStatus, TickSink } from "../source.ts";
-import type { SourceSpec } from "../spec.ts";
+import { specText, type VenueSpec } from "../venue-specs.ts";
 import { Feed } from "./feed.ts";
 import { Session } from "./session.ts";
 import type { VenueMessage, VenueTick } from "./venue.ts";
 
 export interface VenueSourceOptions {
-  spec: SourceSpec & { kind: "venue" };
+  spec: VenueSpec;
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -21,6 +21,7 @@ export class VenueSource implements Source {
   readonly #feed: Feed;
   readonly #session: Session;
   readonly #end = Promise.withResolvers<void>();
+  #spec: VenueSpec;
   #sink: TickSink | undefined;
   #state: SourceStatus["state"] = "running";
   #waiting = false;
@@ -28,6 +29,7 @@ export class VenueSource implements Source {
   constructor(options: VenueSourceOptions) {
     const { spec, clock, random, logger } = options;
     this.#options = options;
+    this.#spec = spec;
     this.#end.promise.catch(() => undefined); // awaited in run
     this.#intake = new Intake(spec.text, logger, "frame");
     this.#feed = new Feed(spec.symbols, {
@@ -38,7 +40,7 @@ export class VenueSource implements Source {
     this.#session = new Session({
       venue: spec.venue,
       url: spec.url,
-      symbols: spec.symbols,
+      symbols: () => this.#spec.symbols,
       clock,
       random,
       read: (frame) => this.#read(frame),
@@ -54,7 +56,22 @@ export class VenueSource implements Source {
 
   status(): SourceStatus {
     const { ticks, skipped, gaps } = this.#intake;
-    return { spec: this.#options.spec.text, state: this.#state, ticks, skipped, gaps, done: null };
+    return { spec: this.#spec.text, state: this.#state, ticks, skipped, gaps, done: null };
+  }
+
+  /** As it is now. */
+  get spec(): VenueSpec {
+    return this.#spec;
+  }
+
+  /** Goes over to these symbols; for those that stay nothing is missed, for a new connection takes over. */
+  follow(symbols: string[]): void {
+    const before = this.#spec.symbols;
+    this.#spec = { ...this.#spec, symbols, text: specText({ ...this.#spec, symbols }) };
+    for (const symbol of before) if (!symbols.includes(symbol)) this.#feed.remove(symbol);
+    for (const symbol of symbols) this.#feed.add(symbol);
+    if (this.#sink !== undefined && symbols.join() !== before.join())
+      this.#session.renew("symbols were changed");
   }
 
   /** Ticks that came more than once and were dropped. */

@@ -76,7 +76,11 @@ export class Consume implements Service {
       tls: readTlsFiles(this.#config),
     };
     if (pool !== undefined) return joinPool({ ...options, pool, concurrency });
-    return subscribe({ ...options, onGap: (missing) => this.#onGap(missing) });
+    return subscribe({
+      ...options,
+      resend: this.#config.holes === "resend",
+      onGap: (missing) => this.#onGap(missing),
+    });
   }
 
   async #handle(record: TickRecord, { topic }: RecordContext): Promise<void> {
@@ -110,7 +114,7 @@ export class Consume implements Service {
       this.#log.info({ event: "ready", pool: this.#config.pool, ...fields });
       return;
     }
-    const level = name === "joined" || name === "draining" ? "info" : "warn";
+    const level = name === "joined" || name === "draining" || name === "resent" ? "info" : "warn";
     this.#log[level]({ event: name, ...fields });
   }
 

@@ -35,6 +35,11 @@ export const settings = {
   ),
   workMs: integer(0, "how long each record is worked on, in ms; waits, and uses no CPU", { max: 3_600_000 }),
   concurrency: integer(1, "records worked on at once, in a pool", { min: 1, max: 10_000 }),
+  holes: choice(
+    ["resend", "report"],
+    "resend",
+    "without a pool: holes are fetched from the agent first, or only reported",
+  ),
   count: integer(0, "end after so many records; 0 does not end"),
   weight: integer(1, "its weight in pools with the strategy weighted or key_affinity", {
     min: 1,

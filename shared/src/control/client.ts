@@ -1,12 +1,16 @@
-/** The operator's side of the control socket. */
+/** The operator's side of a control socket. */
 import { request } from "node:http";
 import { join, resolve } from "node:path";
-import { EquipoiseError, systemCode } from "@equipoise/shared";
-import type { Environment } from "./command.ts";
+import type { Environment } from "../command/command.ts";
+import { EquipoiseError, systemCode } from "../errors.ts";
 
-export const socketHelp = `  --data-dir DIR   the running broker's data directory (EQUIPOISE_DATA_DIR; default ./.equipoise/broker)
+/** The flags of every command that asks the running `service`, for its help. */
+export function socketHelp(service: "agent" | "broker"): string {
+  return `  --data-dir DIR   the running ${service}'s data directory (EQUIPOISE_DATA_DIR; default ${defaultDirectory(service)})
   --control PATH   its control socket, where it is not in the data directory`;
-export const controlHelp = `${socketHelp}
+}
+
+export const controlHelp = (service: "agent" | "broker"): string => `${socketHelp(service)}
   --json           print JSON`;
 
 export const socketOptions = {
@@ -18,16 +22,23 @@ export const controlOptions = {
   json: { type: "boolean", default: false },
 } as const;
 
+export interface ControlPlace {
+  "data-dir"?: string | undefined;
+  control?: string | undefined;
+}
+
+const defaultDirectory = (service: string): string => `./.equipoise/${service}`;
+
 export class ControlClient {
   readonly #path: string;
 
-  constructor(values: { "data-dir"?: string | undefined; control?: string | undefined }, env: Environment) {
-    const directory = values["data-dir"] ?? env.EQUIPOISE_DATA_DIR ?? "./.equipoise/broker";
+  constructor(service: "agent" | "broker", values: ControlPlace, env: Environment) {
+    const directory = values["data-dir"] ?? env.EQUIPOISE_DATA_DIR ?? defaultDirectory(service);
     this.#path = resolve(values.control ?? env.EQUIPOISE_CONTROL ?? join(directory, "control.sock"));
   }
 
   /**
-   * Asks the broker.
+   * Asks the service.
    * @throws EquipoiseError EQ_CONTROL_UNREACHABLE, EQ_CONTROL_REFUSED
    */
   async ask<T>(method: "GET" | "POST" | "DELETE", path: string, question?: object): Promise<T> {

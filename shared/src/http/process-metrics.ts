@@ -1,9 +1,9 @@
 /** What the process itself costs: the names that Prometheus' own clients use, and the event loop's delay. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { version } from "@equipoise/shared";
+import { version } from "../version.ts";
 import type { Family } from "./exposition.ts";
 
-/** Shorter delays are the timer's own; a finer one costs measurable CPU time in an idle broker. */
+/** Shorter delays are the timer's own; a finer one costs measurable CPU time in an idle process. */
 const resolutionMs = 20;
 const quantiles = [0.5, 0.99, 1] as const;
 

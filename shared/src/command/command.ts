@@ -1,6 +1,6 @@
-/** Contract: what `equipoise-broker NAME …` does and then ends, instead of running a broker. */
+/** Contract: what `equipoise-broker NAME …` or `equipoise-agent NAME …` does and then ends, instead of running the service. */
 import { parseArgs } from "node:util";
-import { EquipoiseError, reasonOf } from "@equipoise/shared";
+import { EquipoiseError, reasonOf } from "../errors.ts";
 
 export interface Command {
   /** The whole text of `--help`. */

@@ -4,14 +4,14 @@
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { EquipoiseError, reasonOf, systemCode } from "@equipoise/shared";
+import { EquipoiseError, reasonOf, systemCode } from "../errors.ts";
 import { type HttpAddress, parseHttpAddress } from "./address.ts";
 import { contentType } from "./exposition.ts";
 
 export interface HttpSources {
   /** The text of `/metrics`. */
   metrics: () => string;
-  /** Why the broker takes no messages, or `undefined`. */
+  /** Why the service is not ready, or `undefined`. */
   unreadyReason: () => string | undefined;
 }
 

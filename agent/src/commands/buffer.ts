@@ -1,0 +1,47 @@
+import {
+  type Command,
+  ControlClient,
+  controlHelp,
+  controlOptions,
+  readArgs,
+  type TickRecord,
+  usage,
+} from "@equipoise/shared";
+import type { BufferStatus, StreamStatus } from "../control/agent-control.ts";
+import { count, size } from "./words.ts";
+
+const help = `equipoise-agent buffer: what the running agent's buffer holds of each stream
+
+Usage: equipoise-agent buffer [OPTION …]
+
+${controlHelp("agent")}
+`;
+
+export const buffer: Command = {
+  help,
+  async run(args, env) {
+    const { values, positionals } = readArgs(args, controlOptions);
+    if (positionals.length > 0) throw usage(`buffer takes no ${positionals.join(" ")}`);
+    const status = await new ControlClient("agent", values, env).ask<BufferStatus>("GET", "/buffer");
+    process.stdout.write(values.json ? `${JSON.stringify(status)}\n` : describe(status));
+  },
+};
+
+function describe({ epoch, buffer: { ticks, bytes, lost }, streams }: BufferStatus): string {
+  const head = `epoch ${epoch}: ${count(ticks)} ticks wait, ${size(bytes)} on disk, ${count(lost)} lost`;
+  if (streams.length === 0) return `${head}\n  no streams\n`;
+  const width = Math.max(...streams.map(({ venue, symbol }) => venue.length + symbol.length + 1));
+  return `${[head, ...streams.map((stream) => row(stream, width))].join("\n")}\n`;
+}
+
+function row({ venue, symbol, oldest, latest }: StreamStatus, width: number): string {
+  const name = `${venue}/${symbol}`.padEnd(width);
+  if (oldest === null) return `  ${name}  nothing kept`;
+  const first = JSON.parse(oldest) as TickRecord;
+  const last = latest === null ? undefined : (JSON.parse(latest) as TickRecord);
+  return `  ${name}  from ${count(first.seq)}${timeOf(first)}${last === undefined ? "" : ` to ${count(last.seq)}${timeOf(last)}`}`;
+}
+
+function timeOf(record: TickRecord): string {
+  return record.type === "trade" ? ` (${new Date(record.receivedTimeUs / 1_000).toISOString()})` : "";
+}

@@ -1,0 +1,81 @@
+import {
+  type AgentHeartbeat,
+  type Command,
+  ControlClient,
+  controlHelp,
+  controlOptions,
+  readArgs,
+  usage,
+} from "@equipoise/shared";
+import { count, duration, size } from "./words.ts";
+
+const help = `equipoise-agent status: how the running agent is
+
+Usage: equipoise-agent status [OPTION …]
+
+${controlHelp("agent")}
+`;
+
+export const status: Command = {
+  help,
+  async run(args, env) {
+    const { values, positionals } = readArgs(args, controlOptions);
+    if (positionals.length > 0) throw usage(`status takes no ${positionals.join(" ")}`);
+    const state = await new ControlClient("agent", values, env).ask<AgentHeartbeat>("GET", "/status");
+    process.stdout.write(values.json ? `${JSON.stringify(state)}\n` : describe(state));
+  },
+};
+
+function describe({
+  agent,
+  state,
+  version,
+  uptimeMs,
+  buffer,
+  uplink,
+  sources,
+  clock,
+  device,
+}: AgentHeartbeat): string {
+  const oldest = buffer.oldestAgeMs === null ? "" : `, the oldest for ${duration(buffer.oldestAgeMs)}`;
+  const link = uplink.connected ? `connected to ${uplink.broker}` : "no connection to a broker";
+  const lines = [
+    `${agent}  ${state} for ${duration(uptimeMs)}, version ${version}`,
+    `  uplink   ${link}, ${count(uplink.inFlight)} in flight, ${count(uplink.acknowledged)} acknowledged, ${count(uplink.reconnects)} reconnects`,
+    `  buffer   ${count(buffer.ticks)} wait${oldest}; ${size(buffer.bytes)} on disk, ${count(buffer.lost)} lost`,
+    ...sources.map(sourceLine),
+    `  clock    ${clockWords(clock)}`,
+    `  device   ${deviceWords(device)}`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function sourceLine({ spec, state, ticks, skipped, gaps }: AgentHeartbeat["sources"][number]): string {
+  return `  source   ${spec}  ${state}, ${count(ticks)} ticks, ${count(skipped)} skipped, ${count(gaps)} gaps`;
+}
+
+function clockWords({ synchronised, offsetMs, steps }: AgentHeartbeat["clock"]): string {
+  const follows = { true: "synchronised", false: "NOT synchronised", null: "synchronisation unknown" };
+  const offset = offsetMs === null ? "" : `, off by ${offsetMs} ms`;
+  return `${follows[`${synchronised}`]}${offset}${steps === 0 ? "" : `, set ${steps} times`}`;
+}
+
+function deviceWords(device: AgentHeartbeat["device"]): string {
+  const { cpu, memoryUsedBytes, memoryBytes, temperatureC, diskFreeBytes, throttling, network } = device;
+  const parts = [
+    cpu === null ? undefined : `cpu ${Math.round(cpu * 100)} %`,
+    memoryUsedBytes === null ? undefined : `memory ${size(memoryUsedBytes)} of ${size(memoryBytes)}`,
+    temperatureC === null ? undefined : `${temperatureC} °C`,
+    diskFreeBytes === null ? undefined : `${size(diskFreeBytes)} of disk free`,
+    network === null
+      ? undefined
+      : `in ${size(network.receivedBytesPerSecond)}/s, out ${size(network.sentBytesPerSecond)}/s`,
+    network?.link === false ? "NO LINK" : undefined,
+    throttling === null || throttling.ever.length === 0 ? undefined : throttleWords(throttling),
+  ];
+  return parts.filter((part) => part !== undefined).join(", ");
+}
+
+function throttleWords({ now, ever }: NonNullable<AgentHeartbeat["device"]["throttling"]>): string {
+  return now.length > 0 ? `THROTTLED: ${now.join(" ")}` : `was throttled: ${ever.join(" ")}`;
+}

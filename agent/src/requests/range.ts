@@ -1,0 +1,89 @@
+/** `latest` and `range`: a stream's newest trade, and its records by sequence or by time. */
+import { limits } from "@equipoise/shared";
+import * as z from "zod";
+import type { Archive } from "./archive.ts";
+import { type Method, type Part, readBody, single } from "./method.ts";
+import { type NumberedRecord, pages } from "./pages.ts";
+
+/** Most records that one answer brings; `nextSeq` says where the next request goes on. */
+export const maxAnswerRecords = 10_000;
+const defaultRecords = 1_000;
+/** A search by time reads so many at most, for it reads from the beginning. */
+const maxScanned = 200_000;
+
+const id = z.string().min(1).max(limits.maxIdLength);
+export const stream = { venue: id, symbol: id };
+export const seq = z.int().min(1);
+const timeUs = z.int().min(0);
+
+const latestBody = z.object(stream);
+const rangeBody = z.object({
+  ...stream,
+  fromSeq: seq.default(1),
+  toSeq: seq.default(Number.MAX_SAFE_INTEGER),
+  fromTimeUs: timeUs.optional(),
+  toTimeUs: timeUs.optional(),
+  limit: z.int().min(1).max(maxAnswerRecords).default(defaultRecords),
+});
+type RangeBody = z.infer<typeof rangeBody>;
+
+export function latest(archive: Archive): Method {
+  return single((body) => {
+    const { venue, symbol } = readBody(latestBody, body);
+    const record = archive.latest(venue, symbol);
+    return { records: record === undefined ? [] : [record], fields: { epoch: archive.epoch } };
+  });
+}
+
+export function range(archive: Archive): Method {
+  return async function* (body) {
+    const asked = readBody(rangeBody, body);
+    const byTime = asked.fromTimeUs !== undefined || asked.toTimeUs !== undefined;
+    const outcome = yield* byTime ? byTimes(archive, asked) : bySequence(archive, asked);
+    yield { fields: { epoch: archive.epoch, ...outcome } };
+  };
+}
+
+interface Outcome {
+  count: number;
+  /** Where another request goes on; null when this was all. */
+  nextSeq: number | null;
+}
+
+/** One more than asked for is looked for, to know whether there is more. */
+async function* bySequence(archive: Archive, asked: RangeBody): AsyncGenerator<Part, Outcome> {
+  let count = 0;
+  for await (const page of pages(archive, asked, asked.limit + 1)) {
+    const taken = page.slice(0, asked.limit - count);
+    count += taken.length;
+    yield { records: taken.map(({ payload }) => payload) };
+    const more = page[taken.length];
+    if (more !== undefined) return { count, nextSeq: more.seq };
+  }
+  return { count, nextSeq: null };
+}
+
+/** By the agent's clock when the trade arrived; a gap record goes with the trade before it. */
+async function* byTimes(archive: Archive, asked: RangeBody): AsyncGenerator<Part, Outcome> {
+  const { fromTimeUs = 0, toTimeUs = Number.MAX_SAFE_INTEGER, limit } = asked;
+  let count = 0;
+  let lastSeq = 0;
+  let inside = false;
+  for await (const page of pages(archive, asked, maxScanned)) {
+    const taken: NumberedRecord[] = [];
+    for (const record of page) {
+      const { receivedTimeUs } = JSON.parse(record.payload) as { receivedTimeUs?: number };
+      if (receivedTimeUs !== undefined) inside = receivedTimeUs >= fromTimeUs && receivedTimeUs <= toTimeUs;
+      if (inside && count + taken.length === limit) {
+        yield { records: taken.map(({ payload }) => payload) };
+        return { count: count + taken.length, nextSeq: record.seq };
+      }
+      if (inside) taken.push(record);
+      lastSeq = record.seq;
+    }
+    count += taken.length;
+    yield { records: taken.map(({ payload }) => payload) };
+  }
+  const [next] = await archive.range(asked.venue, asked.symbol, lastSeq + 1, asked.toSeq, 1);
+  return { count, nextSeq: next === undefined ? null : lastSeq + 1 };
+}

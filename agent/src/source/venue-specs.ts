@@ -1,0 +1,60 @@
+/** The specifications of live sources after symbols were added and removed. */
+import { EquipoiseError } from "@equipoise/shared";
+import { parseSourceSpec, type SourceSpec } from "./spec.ts";
+import type { SymbolChanges } from "./symbol-changes.ts";
+import { venues } from "./venue/venues.ts";
+
+export type VenueSpec = SourceSpec & { kind: "venue" };
+
+/** A venue's source as it is written. */
+export function specText({ venue, symbols, url }: Pick<VenueSpec, "venue" | "symbols" | "url">): string {
+  return `${venue.name}:${symbols.join(",")}${url === venue.url ? "" : `?url=${url}`}`;
+}
+
+/**
+ * One venue's specifications after a change: removed symbols go from each, added ones go to the first that has room,
+ * else to a new one. One that is left without symbols is gone.
+ * @throws EquipoiseError EQ_CONFIG_BAD_VALUE
+ */
+export function changed(name: string, specs: readonly VenueSpec[], change: SymbolChanges): VenueSpec[] {
+  const venue = venues.get(name);
+  if (venue === undefined) {
+    throw new EquipoiseError(
+      "EQ_CONFIG_BAD_VALUE",
+      `venue is ${name}: must be ${[...venues.keys()].join(", ")}`,
+    );
+  }
+  const upper = (symbols: readonly string[]): string[] => symbols.map((symbol) => symbol.toUpperCase());
+  const remove = new Set(upper(change.remove));
+  const present = new Set(specs.flatMap(({ symbols }) => symbols));
+  const add = upper(change.add).filter((symbol) => !present.has(symbol) && !remove.has(symbol));
+  const [first, ...others] = specs.map((spec) => ({
+    ...spec,
+    symbols: spec.symbols.filter((symbol) => !remove.has(symbol)),
+  }));
+  const extended = { venue, url: first?.url ?? venue.url, symbols: [...(first?.symbols ?? []), ...add] };
+  return [extended, ...others]
+    .filter(({ symbols }) => symbols.length > 0)
+    .map((spec) => checked(specText(spec)));
+}
+
+/** A whole configuration after the remembered changes. @throws EquipoiseError EQ_CONFIG_BAD_VALUE */
+export function applied(
+  texts: readonly string[],
+  changes: Readonly<Record<string, SymbolChanges>>,
+): string[] {
+  let result = [...texts];
+  for (const [name, change] of Object.entries(changes)) {
+    const isOfVenue = (text: string): boolean => text.startsWith(`${name}:`);
+    const after = changed(name, result.filter(isOfVenue).map(checked), change);
+    result = [...result.filter((text) => !isOfVenue(text)), ...after.map(({ text }) => text)];
+  }
+  return result;
+}
+
+function checked(text: string): VenueSpec {
+  const spec = parseSourceSpec(text);
+  if ("fault" in spec) throw new EquipoiseError("EQ_CONFIG_BAD_VALUE", `source ${text} ${spec.fault}`);
+  if (spec.kind !== "venue") throw new Error(`${text} is no venue's source`);
+  return spec;
+}

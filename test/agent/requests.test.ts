@@ -1,0 +1,130 @@
+/** Requests over MQTT against a real agent and a real broker. */
+
+import { systemClock, type Trade } from "@equipoise/shared";
+import { type MissingTicks, subscribe } from "@equipoise/shared/client";
+import { test } from "tap";
+import { AgentRequests } from "../../shared/src/client/agent-requests.ts";
+import { startBroker, temporaryDirectory } from "../support/broker.ts";
+import { MqttClient } from "../support/mqtt-client.ts";
+import type { Program } from "../support/program.ts";
+import { counting, startAgent, tradeLine, until } from "./support.ts";
+
+type Teardown = { teardown(callback: () => unknown): unknown };
+
+const stream = { venue: "binance", symbol: "BTCUSDT" };
+
+/** An agent that has had some ticks acknowledged, and somebody who asks it. */
+async function startAsked(t: Teardown, ticks: number, ...args: string[]) {
+  const broker = await startBroker(t, { args: ["--durability", "memory"] });
+  const watcher = await MqttClient.connect(t, broker.port, "watcher");
+  await watcher.subscribe("ticks/#");
+  const agent = startAgent(t, await temporaryDirectory(t), broker.url, "--source", "stdin:", ...args);
+  await agent.event("connected");
+  feed(agent, 1, ticks);
+  for (let n = 1; n <= ticks; n += 1) await watcher.receive();
+  const requests = new AgentRequests({ clientId: "asker", clean: true, keepaliveS: 30, clock: systemClock });
+  t.teardown(() => requests.stop());
+  const ask = (method: string, body: object = {}) => requests.ask(broker.url, "pi-7", method, body, 5_000);
+  return { broker, agent, watcher, ask };
+}
+
+function feed(agent: Program, from: number, to: number): void {
+  for (const n of counting(from, to)) agent.child.stdin.write(tradeLine(n));
+}
+
+const seqs = (records: readonly { seq: number }[]): number[] => records.map(({ seq }) => seq);
+
+test("an agent answers latest, range by sequence and by time, stats and ping", async (t) => {
+  const { ask } = await startAsked(t, 5);
+  t.match((await ask("latest", stream)).records, [{ type: "trade", seq: 5, tradeId: "5" }]);
+  t.same((await ask("latest", { venue: "kraken", symbol: "X" })).records, []);
+  const some = await ask("range", { ...stream, fromSeq: 2, toSeq: 4 });
+  t.same(seqs(some.records), [2, 3, 4]);
+  t.match(some.outcome, { count: 3, nextSeq: null });
+  const limited = await ask("range", { ...stream, limit: 2 });
+  t.same([seqs(limited.records), limited.outcome.nextSeq], [[1, 2], 3]);
+  const { receivedTimeUs } = some.records[1] as Trade;
+  const fromTime = await ask("range", { ...stream, fromTimeUs: receivedTimeUs });
+  t.ok(seqs(fromTime.records).includes(5) && !seqs(fromTime.records).includes(2));
+  t.match((await ask("stats")).outcome, {
+    stats: { state: "up", agent: "pi-7", uplink: { acknowledged: 5 } },
+  });
+  t.type((await ask("ping")).outcome.timeMs, "number");
+});
+
+test("resend brings what is there and names what is not; of another epoch there is nothing", async (t) => {
+  const { ask } = await startAsked(t, 5);
+  const [{ epoch }] = (await ask("latest", stream)).records as [Trade];
+  const answer = await ask("resend", { ...stream, epoch, fromSeq: 4, toSeq: 8 });
+  t.same(seqs(answer.records), [4, 5]);
+  t.match(answer.outcome, { missing: [[6, 8]], nextSeq: null });
+  const other = await ask("resend", { ...stream, epoch: "00", fromSeq: 1, toSeq: 3 });
+  t.same([other.records, other.outcome.missing], [[], [[1, 3]]]);
+});
+
+test("an answer of many records comes in parts, in order, and never into the stream", async (t) => {
+  const { ask, watcher } = await startAsked(t, 3_000);
+  const { records, outcome } = await ask("range", { ...stream, limit: 3_000 });
+  t.same(seqs(records), counting(1, 3_000));
+  t.equal(outcome.part, undefined);
+  t.same(await watcher.settle(), [], "subscribers of the stream hear nothing of it");
+});
+
+test("errors are coded: an unknown method, a bad field, one that is not allowed", async (t) => {
+  const { ask } = await startAsked(t, 0, "--requests-allow", "latest,ping");
+  const code = "EQ_REQUEST_UNANSWERED";
+  await t.rejects(ask("dance"), {
+    code,
+    message: /EQ_REQUEST_INVALID: there is no dance here, only latest, ping/,
+  });
+  await t.rejects(ask("latest", { venue: 7 }), { code, message: /EQ_REQUEST_INVALID.*venue/ });
+  await t.rejects(ask("config", { venue: "binance", add: ["X"] }), { code, message: /EQ_REQUEST_INVALID/ });
+});
+
+test("a flood of requests is refused beyond the rate, and the agent goes on answering", async (t) => {
+  const { ask } = await startAsked(t, 1, "--requests-max-per-second", "5");
+  const outcomes = await Promise.allSettled(counting(1, 12).map(() => ask("ping")));
+  const refused = outcomes.filter((outcome) => outcome.status === "rejected");
+  t.ok(refused.length >= 1 && refused.length <= 7, `${refused.length} refused`);
+  for (const { reason } of refused) t.match(reason, { message: /EQ_LIMIT_REACHED/ });
+  await until(async () => (await ask("latest", stream).catch(() => undefined))?.records.length === 1);
+});
+
+test("a request without a way to answer, or with one outside replies/, is dropped and does no harm", async (t) => {
+  const { broker, ask, agent } = await startAsked(t, 1);
+  const stranger = await MqttClient.connect(t, broker.port, "stranger");
+  const bodies = ["{", "[]", '{"requestId":"1"}', '{"requestId":"1","replyTo":"ticks/a/b/pi-7"}'];
+  for (const body of bodies) await stranger.publish("agents/pi-7/requests/ping", body);
+  t.type((await ask("ping")).outcome.timeMs, "number");
+  t.notOk(agent.lines.some(({ event }) => event === "disconnected"));
+});
+
+test("an exclusive consumer that was away gets what it missed from the agent, in order, and reports no hole", async (t) => {
+  const { broker, agent, watcher } = await startAsked(t, 0);
+  const seen: number[] = [];
+  const gaps: MissingTicks[] = [];
+  const events: string[] = [];
+  const consumer = subscribe({
+    broker: broker.url,
+    filter: "ticks/#",
+    clientId: "ledger",
+    random: () => 0.99,
+    handler: ({ seq }) => void seen.push(seq),
+    onGap: (missing) => void gaps.push(missing),
+    onEvent: ({ event }) => void events.push(event),
+  });
+  t.teardown(() => consumer.stop());
+  await consumer.start();
+  feed(agent, 1, 1);
+  await until(() => seen.length === 1);
+  const intruder = await MqttClient.connect(t, broker.port, "ledger");
+  feed(agent, 2, 8);
+  for (const _ of counting(1, 8)) await watcher.receive();
+  await until(() => events.filter((event) => event === "joined").length === 2);
+  intruder.drop();
+  feed(agent, 9, 9);
+  await until(() => seen.includes(9));
+  t.same(seen, counting(1, 9));
+  t.same(gaps, []);
+  t.ok(events.includes("resent"));
+});

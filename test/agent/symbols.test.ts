@@ -1,0 +1,87 @@
+/** Symbols of a live source that come and go while the agent runs, and stay so. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { decodePayload, systemClock } from "@equipoise/shared";
+import { test } from "tap";
+import { applied } from "../../agent/src/source/venue-specs.ts";
+import { AgentRequests } from "../../shared/src/client/agent-requests.ts";
+import { startBroker, temporaryDirectory } from "../support/broker.ts";
+import { MqttClient } from "../support/mqtt-client.ts";
+import { startAgent, until } from "./support.ts";
+import { type VenueClient, VenueServer } from "./venue-server.ts";
+
+const tradeFrame = (symbol: string, id: number): string =>
+  `{"channel":"trade","type":"update","data":[{"symbol":"${symbol}","side":"buy","price":61000.10,"qty":1e-8,"ord_type":"limit","trade_id":${id},"timestamp":"2026-01-01T00:00:0${id}.5Z"}]}`;
+
+/** Acknowledges whatever is subscribed. */
+async function acknowledge(client: VenueClient): Promise<string[]> {
+  await until(() => client.frames.some((frame) => frame.includes("subscribe")));
+  const symbols = client.frames.flatMap((frame) => (JSON.parse(frame).params?.symbol ?? []) as string[]);
+  for (const symbol of symbols) {
+    client.send(`{"method":"subscribe","success":true,"result":{"channel":"trade","symbol":"${symbol}"}}`);
+  }
+  return symbols;
+}
+
+test("a symbol is added and another removed without a loss to the third, and it stays so after a restart", async (t) => {
+  const broker = await startBroker(t, { args: ["--durability", "memory"] });
+  const watcher = await MqttClient.connect(t, broker.port, "watcher");
+  await watcher.subscribe("ticks/#");
+  const received = async (): Promise<string> => {
+    const [record] = decodePayload(Buffer.from(await watcher.receive()));
+    return record?.type === "trade" ? `${record.symbol} ${record.tradeId}` : "a gap";
+  };
+  const venue = new VenueServer();
+  await venue.start(t);
+  const dataDir = await temporaryDirectory(t);
+  const args = ["--source", `kraken:BTC/USD,ETH/USD?url=${venue.url}`];
+  const agent = startAgent(t, dataDir, broker.url, ...args);
+  const first = await venue.client(0);
+  t.same(await acknowledge(first), ["BTC/USD", "ETH/USD"]);
+  await agent.event("sourceLive");
+  first.send(tradeFrame("BTC/USD", 1));
+  t.equal(await received(), "BTC-USD 1");
+  const requests = new AgentRequests({ clientId: "asker", clean: true, keepaliveS: 30, clock: systemClock });
+  t.teardown(() => requests.stop());
+  const change = { venue: "kraken", add: ["SOL/USD"], remove: ["ETH/USD"] };
+  const { outcome } = await requests.ask(broker.url, "pi-7", "config", change, 5_000);
+  t.same(outcome.sources, [`kraken:BTC/USD,SOL/USD?url=${venue.url}`]);
+  // While the second connection comes the first is read on, but for what was removed.
+  first.send(tradeFrame("ETH/USD", 1), tradeFrame("BTC/USD", 2));
+  t.equal(await received(), "BTC-USD 2");
+  const second = await venue.client(1);
+  t.same(await acknowledge(second), ["BTC/USD", "SOL/USD"]);
+  second.send(tradeFrame("BTC/USD", 2), tradeFrame("BTC/USD", 3), tradeFrame("SOL/USD", 1));
+  t.same([await received(), await received()], ["BTC-USD 3", "SOL-USD 1"]);
+  await agent.stop();
+  startAgent(t, dataDir, broker.url, ...args);
+  t.same(await acknowledge(await venue.client(2)), ["BTC/USD", "SOL/USD"]);
+});
+
+test("a change that cannot be is refused with its reason and changes nothing", async (t) => {
+  const broker = await startBroker(t, { args: ["--durability", "memory"] });
+  const agent = startAgent(t, await temporaryDirectory(t), broker.url, "--source", "stdin:");
+  await agent.event("connected");
+  const requests = new AgentRequests({ clientId: "asker", clean: true, keepaliveS: 30, clock: systemClock });
+  t.teardown(() => requests.stop());
+  const change = (body: object) => requests.ask(broker.url, "pi-7", "config", body, 5_000);
+  await t.rejects(change({ venue: "mars", add: ["X"] }), { message: /EQ_CONFIG_BAD_VALUE: venue is mars/ });
+  await t.rejects(change({ venue: "kraken", add: ["no symbol!"] }), { message: /EQ_CONFIG_BAD_VALUE/ });
+  await t.rejects(change({ venue: "kraken" }), { message: /EQ_REQUEST_INVALID.*add or remove/ });
+});
+
+test("changes apply over whatever is configured", (t) => {
+  const texts = ["kraken:A,B", "stdin:", "kraken:C"];
+  t.same(applied(texts, { kraken: { add: ["D"], remove: ["B", "C"] } }), ["stdin:", "kraken:A,D"]);
+  t.same(applied(["stdin:"], { okx: { add: ["X-Y"], remove: [] } }), ["stdin:", "okx:X-Y"]);
+  t.same(applied(texts, { kraken: { add: ["A"], remove: [] } }), ["stdin:", "kraken:A,B", "kraken:C"]);
+  t.end();
+});
+
+test("a file of changes that was damaged is one clear line at the start", async (t) => {
+  const dataDir = await temporaryDirectory(t);
+  await writeFile(join(dataDir, "symbols.json"), "{");
+  const agent = startAgent(t, dataDir, "mqtt://127.0.0.1:1", "--source", "stdin:");
+  t.equal((await agent.exited).code, 2);
+  t.match(agent.stderr, /^equipoise-agent: EQ_CONFIG_UNREADABLE: [^\n]*symbols\.json[^\n]*\n$/);
+});
