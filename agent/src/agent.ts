@@ -83,15 +83,7 @@ export class Agent implements Service {
       () => this.#counts(),
       () => this.#done(),
     );
-    this.#operations = new Operations({
-      ...options,
-      archive: this.#buffer,
-      channel: this.#uplink,
-      sources: this.#sources,
-      state: () => this.#heartbeat.report(),
-      stages: () => this.#stages(),
-      failed: this.#end.reject,
-    });
+    this.#operations = this.#createOperations();
   }
 
   /** @throws EquipoiseError of the sources and of the buffer */
@@ -160,6 +152,18 @@ export class Agent implements Service {
       gap: (gap) => this.#buffer.gap(gap),
       room: () => this.#room(),
     };
+  }
+
+  #createOperations(): Operations {
+    return new Operations({
+      ...this.#options,
+      archive: this.#buffer,
+      channel: this.#uplink,
+      sources: this.#sources,
+      state: () => this.#heartbeat.report(),
+      stages: () => this.#stages(),
+      failed: this.#end.reject,
+    });
   }
 
   async #room(): Promise<void> {

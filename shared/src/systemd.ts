@@ -55,6 +55,7 @@ export class Notifier {
   }
 
   #ping(): void {
+    if (this.#busy) return; // the next period says it
     const stalled = this.#options.stalled();
     const changed = stalled !== this.#stalled;
     this.#stalled = stalled;
@@ -66,9 +67,7 @@ export class Notifier {
     }
   }
 
-  /** One at a time: what is due while another is on its way comes with the next period. */
   #tell(...assignments: string[]): void {
-    if (this.#busy) return;
     this.#busy = true;
     const { env, command = "systemd-notify" } = this.#options;
     const options = { env, timeout: commandTimeoutMs, killSignal: "SIGKILL" } as const;

@@ -48,6 +48,10 @@ test("status, buffer and export show what the running agent has", async (t) => {
   t.match(all.stderr, /1,200 records/);
   const none = await run(t, "export", ...where, "--from", "2031-01-01T00:00:00Z");
   t.same([none.code, none.lines], [0, []]);
+  const exporter = startProgram(t, "agent", ["export", ...where]);
+  exporter.child.stdout.destroy();
+  t.equal((await exporter.exited).code, 0);
+  t.notMatch(exporter.stderr, /EPIPE/, "a reader that has seen enough is a normal end");
   const unknown = await run(t, "export", ...where, "--stream", "kraken/X");
   t.equal(unknown.code, 2);
   t.match(unknown.stderr, /there is no stream kraken\/X; there are binance\/BTCUSDT/);

@@ -1,9 +1,11 @@
 /** Requests over MQTT against a real agent and a real broker. */
 
+import { join } from "node:path";
 import { systemClock, type Trade } from "@equipoise/shared";
 import { type MissingTicks, subscribe } from "@equipoise/shared/client";
 import { test } from "tap";
 import { AgentRequests } from "../../shared/src/client/agent-requests.ts";
+import { writeUsers } from "../broker/auth-fixtures.ts";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import type { Program } from "../support/program.ts";
@@ -34,32 +36,45 @@ function feed(agent: Program, from: number, to: number): void {
 
 const seqs = (records: readonly { seq: number }[]): number[] => records.map(({ seq }) => seq);
 
-test("an agent answers latest, range by sequence and by time, stats and ping", async (t) => {
-  const { ask } = await startAsked(t, 5);
-  t.match((await ask("latest", stream)).records, [{ type: "trade", seq: 5, tradeId: "5" }]);
-  t.same((await ask("latest", { venue: "kraken", symbol: "X" })).records, []);
-  const some = await ask("range", { ...stream, fromSeq: 2, toSeq: 4 });
-  t.same(seqs(some.records), [2, 3, 4]);
-  t.match(some.outcome, { count: 3, nextSeq: null });
-  const limited = await ask("range", { ...stream, limit: 2 });
-  t.same([seqs(limited.records), limited.outcome.nextSeq], [[1, 2], 3]);
-  const { receivedTimeUs } = some.records[1] as Trade;
-  const fromTime = await ask("range", { ...stream, fromTimeUs: receivedTimeUs });
-  t.ok(seqs(fromTime.records).includes(5) && !seqs(fromTime.records).includes(2));
-  t.match((await ask("stats")).outcome, {
-    stats: { state: "up", agent: "pi-7", uplink: { acknowledged: 5 } },
+test("to an agent that has five acknowledged ticks", async (t) => {
+  const { broker, agent, ask } = await startAsked(t, 5);
+  await t.test("an agent answers latest, range by sequence and by time, stats and ping", async (t) => {
+    t.match((await ask("latest", stream)).records, [{ type: "trade", seq: 5, tradeId: "5" }]);
+    t.same((await ask("latest", { venue: "kraken", symbol: "X" })).records, []);
+    const some = await ask("range", { ...stream, fromSeq: 2, toSeq: 4 });
+    t.same(seqs(some.records), [2, 3, 4]);
+    t.match(some.outcome, { count: 3, nextSeq: null });
+    const limited = await ask("range", { ...stream, limit: 2 });
+    t.same([seqs(limited.records), limited.outcome.nextSeq], [[1, 2], 3]);
+    const { receivedTimeUs } = some.records[1] as Trade;
+    const fromTime = await ask("range", { ...stream, fromTimeUs: receivedTimeUs });
+    t.ok(seqs(fromTime.records).includes(5) && !seqs(fromTime.records).includes(2));
+    t.match((await ask("stats")).outcome, {
+      stats: { state: "up", agent: "pi-7", uplink: { acknowledged: 5 } },
+    });
+    t.type((await ask("ping")).outcome.timeMs, "number");
   });
-  t.type((await ask("ping")).outcome.timeMs, "number");
-});
-
-test("resend brings what is there and names what is not; of another epoch there is nothing", async (t) => {
-  const { ask } = await startAsked(t, 5);
-  const [{ epoch }] = (await ask("latest", stream)).records as [Trade];
-  const answer = await ask("resend", { ...stream, epoch, fromSeq: 4, toSeq: 8 });
-  t.same(seqs(answer.records), [4, 5]);
-  t.match(answer.outcome, { missing: [[6, 8]], nextSeq: null });
-  const other = await ask("resend", { ...stream, epoch: "00", fromSeq: 1, toSeq: 3 });
-  t.same([other.records, other.outcome.missing], [[], [[1, 3]]]);
+  await t.test(
+    "resend brings what is there and names what is not; of another epoch there is nothing",
+    async (t) => {
+      const [{ epoch }] = (await ask("latest", stream)).records as [Trade];
+      const answer = await ask("resend", { ...stream, epoch, fromSeq: 4, toSeq: 8 });
+      t.same(seqs(answer.records), [4, 5]);
+      t.match(answer.outcome, { missing: [[6, 8]], nextSeq: null });
+      const other = await ask("resend", { ...stream, epoch: "00", fromSeq: 1, toSeq: 3 });
+      t.same([other.records, other.outcome.missing], [[], [[1, 3]]]);
+    },
+  );
+  await t.test(
+    "a request without a way to answer, or with one outside replies/, is dropped and does no harm",
+    async (t) => {
+      const stranger = await MqttClient.connect(t, broker.port, "stranger");
+      const bodies = ["{", "[]", '{"requestId":"1"}', '{"requestId":"1","replyTo":"ticks/a/b/pi-7"}'];
+      for (const body of bodies) await stranger.publish("agents/pi-7/requests/ping", body);
+      t.type((await ask("ping")).outcome.timeMs, "number");
+      t.notOk(agent.lines.some(({ event }) => event === "disconnected"));
+    },
+  );
 });
 
 test("an answer of many records comes in parts, in order, and never into the stream", async (t) => {
@@ -90,15 +105,6 @@ test("a flood of requests is refused beyond the rate, and the agent goes on answ
   await until(async () => (await ask("latest", stream).catch(() => undefined))?.records.length === 1);
 });
 
-test("a request without a way to answer, or with one outside replies/, is dropped and does no harm", async (t) => {
-  const { broker, ask, agent } = await startAsked(t, 1);
-  const stranger = await MqttClient.connect(t, broker.port, "stranger");
-  const bodies = ["{", "[]", '{"requestId":"1"}', '{"requestId":"1","replyTo":"ticks/a/b/pi-7"}'];
-  for (const body of bodies) await stranger.publish("agents/pi-7/requests/ping", body);
-  t.type((await ask("ping")).outcome.timeMs, "number");
-  t.notOk(agent.lines.some(({ event }) => event === "disconnected"));
-});
-
 test("an exclusive consumer that was away gets what it missed from the agent, in order, and reports no hole", async (t) => {
   const { broker, agent, watcher } = await startAsked(t, 0);
   const seen: number[] = [];
@@ -127,4 +133,23 @@ test("an exclusive consumer that was away gets what it missed from the agent, in
   t.same(seen, counting(1, 9));
   t.same(gaps, []);
   t.ok(events.includes("resent"));
+});
+
+test("with a users file the ready roles are enough to ask and to answer, and not to change anything", async (t) => {
+  const usersFile = join(await temporaryDirectory(t), "users.yaml");
+  const users = "[{ name: pi-7, hash: HASH, role: agent }, { name: desk, hash: HASH, role: application }]";
+  await writeUsers(usersFile, `users: ${users}`);
+  const broker = await startBroker(t, { args: ["--durability", "memory", "--users-file", usersFile] });
+  const credentials = ["--uplink-username", "pi-7", "--uplink-password", "secret"];
+  const agent = startAgent(t, await temporaryDirectory(t), broker.url, "--source", "stdin:", ...credentials);
+  await agent.event("connected");
+  const connection = { clientId: "desk-1", clean: true, keepaliveS: 30, clock: systemClock };
+  const requests = new AgentRequests({ ...connection, username: "desk", password: "secret" });
+  t.teardown(() => requests.stop());
+  const ask = (method: string, body: object) => requests.ask(broker.url, "pi-7", method, body, 5_000);
+  t.type((await ask("ping", {})).outcome.timeMs, "number");
+  // MQTT 3.1.1 has no refusal of a PUBLISH but the end of the connection.
+  const change = ask("config", { venue: "binance", add: ["BTCUSDT"] });
+  await t.rejects(change, { code: "EQ_REQUEST_UNANSWERED", message: /pi-7|connection/ });
+  t.match((await ask("stats", {})).outcome, { stats: { sources: [{ spec: "stdin:" }] } });
 });

@@ -1,10 +1,10 @@
-import { once } from "node:events";
 import {
   type Command,
   ControlClient,
   readArgs,
   socketHelp,
   socketOptions,
+  systemCode,
   type TickRecord,
   usage,
 } from "@equipoise/shared";
@@ -68,6 +68,8 @@ class Export {
   #written = 0;
   #reportedMs = performance.now();
   #interrupted = false;
+  /** The reader has seen enough (`| head`), which is a normal end. */
+  #closed = false;
 
   constructor(client: ControlClient, span: Span) {
     this.#client = client;
@@ -79,8 +81,7 @@ class Export {
       this.#interrupted = true;
     };
     process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
-    // A reader that has seen enough (`| head`) is a normal end.
-    process.stdout.on("error", interrupt);
+    process.stdout.on("error", () => {}); // each write tells of its own
     for (const stream of streams) await this.#stream(stream);
     process.stderr.write(`${count(this.#written)} records${this.#interrupted ? ", interrupted" : ""}\n`);
     if (this.#interrupted) process.exitCode = 130;
@@ -90,7 +91,7 @@ class Export {
     const at = name.indexOf("/");
     const query = new URLSearchParams({ venue: name.slice(0, at), symbol: name.slice(at + 1) });
     let inside = this.#span.fromUs === 0;
-    for (let fromSeq = 1; !this.#interrupted; ) {
+    for (let fromSeq = 1; !this.#interrupted && !this.#closed; ) {
       query.set("fromSeq", String(fromSeq));
       const page = await this.#client.ask<string[]>("GET", `/records?${query}`);
       const records = page.map((text) => ({ text, record: JSON.parse(text) as TickRecord }));
@@ -111,10 +112,15 @@ class Export {
   }
 
   async #write(lines: readonly string[]): Promise<void> {
+    if (lines.length === 0) return;
+    await new Promise<void>((resolve, reject) => {
+      process.stdout.write(lines.join(""), (error) => {
+        this.#closed = systemCode(error) === "EPIPE";
+        if (error && !this.#closed) reject(error);
+        else resolve();
+      });
+    });
     this.#written += lines.length;
-    if (lines.length > 0 && !process.stdout.write(lines.join("")) && !this.#interrupted) {
-      await Promise.race([once(process.stdout, "drain"), once(process.stdout, "close")]);
-    }
   }
 
   #report(stream: string): void {

@@ -69,8 +69,10 @@ export class Requests {
     this.#allowance = new Allowance(maxPerSecond, maxPerSecond, clock);
   }
 
+  /** Without a method nothing is subscribed: there are brokers that close the connection over that. */
   start(): void {
-    const { channel, agentId } = this.#options;
+    const { channel, agentId, methods } = this.#options;
+    if (methods.size === 0) return;
     channel.subscribe(topics.request(agentId), (topic, payload) => this.#take(topic, payload));
   }
 
