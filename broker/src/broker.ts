@@ -1,4 +1,5 @@
 /** The composition root: makes every stage and gives each the next. */
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
   type Clock,
@@ -11,6 +12,9 @@ import {
 } from "@equipoise/shared";
 import { type Auth, createAuth, requireSafety } from "./auth/index.ts";
 import { BalancingFiles } from "./balancing/balancing-files.ts";
+import { engineAddress } from "./cluster/address.ts";
+import { Cluster, type ClusterOptions } from "./cluster/cluster.ts";
+import { requireClusterPolicies } from "./cluster/policies.ts";
 import type { BrokerConfig } from "./config.ts";
 import { ControlServer } from "./control/control-server.ts";
 import { PoolOperations } from "./control/pool-operations.ts";
@@ -26,7 +30,7 @@ import type { Journal } from "./journal/journal.ts";
 import { MemoryJournal } from "./journal/memory.ts";
 import { SqliteJournal } from "./journal/sqlite.ts";
 import { createListener, Door, type Listener } from "./listener/index.ts";
-import { DeadLetters } from "./pool/dead-letters.ts";
+import { type DeadLetterBook, DeadLetters } from "./pool/dead-letters.ts";
 import { Pools } from "./pool/pools.ts";
 import { Router } from "./router/router.ts";
 import { Sessions } from "./session/sessions.ts";
@@ -53,7 +57,8 @@ export class Broker implements Service {
   readonly #listeners: Listener[];
   readonly #journal: Journal;
   readonly #pools: Pools;
-  readonly #dead: DeadLetters;
+  readonly #dead: DeadLetterBook;
+  readonly #cluster: Cluster | undefined;
   readonly #retained: Retained;
   readonly #sessions: Sessions;
   readonly #gate: Gate;
@@ -62,6 +67,7 @@ export class Broker implements Service {
   #cancelCleaning: (() => void) | undefined;
   #cancelExpiry: (() => void) | undefined;
   #control: ControlServer | undefined;
+  #started = false;
   #stopped = false;
 
   /** @throws EquipoiseError EQ_ANONYMOUS_REFUSED */
@@ -84,7 +90,22 @@ export class Broker implements Service {
     const turn = new Turn(clock);
     const router = new Router();
     const onReadFailed = (error: Error): void => noteFailure(events, error);
-    this.#journal = createJournal(config, clock, events);
+    this.#cluster = createCluster(config, {
+      clock,
+      turn,
+      events,
+      book: () => this.#pools,
+      sessions: () => this.#sessions,
+      router: () => router,
+      random,
+      onTuned: (pool, tuning) => this.#pools.tune(pool, tuning),
+      onWill: (frame) => ingress.publishFrame(frame),
+      onRelayed: (chunk) => ingress.relayed(chunk),
+      onRetained: (topic, frame) => retained.apply(topic, frame),
+      onStateChange: () => this.#started && this.#heartbeat.sendUp(),
+    });
+    const cluster = this.#cluster;
+    this.#journal = cluster?.journal ?? createJournal(config, clock, events);
     const retained = new Retained({
       maxBytes: limits.maxRetainedBytes,
       keep: (topic, frame) => this.#journal.retain(topic, frame),
@@ -108,19 +129,23 @@ export class Broker implements Service {
         this.#operations.storeFailed(error);
       },
     });
-    const dead = new DeadLetters({
-      journal,
-      events,
-      maxPerPool: limits.maxDeadLetters,
-      publish: (topic, payload) => ingress.publishOwn(topic, payload, { qos: 1, retain: false }),
-    });
+    const maxPerPool = limits.maxDeadLetters;
+    const publish = (topic: string, payload: Buffer): void =>
+      ingress.publishOwn(topic, payload, { qos: 1, retain: false });
+    const dead =
+      cluster?.deadLetters({ maxPerPool, publish }) ??
+      new DeadLetters({ journal, events, maxPerPool, publish });
     this.#dead = dead;
     this.#pools = new Pools({
       declared: config.pools,
       rules: config.routing,
       undeclared: config.undeclaredPools,
-      ruled: (policy) => balancing.ruled(policy),
+      ruled: (policy) => {
+        const ruled = balancing.ruled(policy);
+        return cluster?.tuned(ruled) ?? ruled;
+      },
       dead,
+      feed: cluster,
       maxHotBytes: limits.maxHotBytes,
       maxPools: limits.maxPools,
       router,
@@ -138,6 +163,7 @@ export class Broker implements Service {
       router,
       pools,
       journal,
+      neighbours: cluster,
       retained,
       turn,
       events,
@@ -145,6 +171,7 @@ export class Broker implements Service {
       onReadFailed,
     });
     this.#sessions = sessions;
+    cluster?.join();
     const { brokerId } = config;
     this.#gate = new Gate({ brokerId, limits, turn, ingress, sessions, authoriser, events, clock });
     const gate = this.#gate;
@@ -153,6 +180,7 @@ export class Broker implements Service {
       durability: config.durability,
       periodMs: config.heartbeatPeriodMs,
       clock,
+      degraded: () => cluster?.degraded === true,
       publish: (topic, payload) =>
         ingress.publishOwn(topic, payload, { qos: 0, retain: true, fleeting: true }),
       counts: () => {
@@ -169,6 +197,7 @@ export class Broker implements Service {
       address: config.http,
       clock,
       commits: () => journal.stats().commits,
+      degraded: () => cluster?.degraded === true,
       snapshot: () => ({
         events: events.counts,
         received: ingress.received,
@@ -202,9 +231,12 @@ export class Broker implements Service {
     this.#pools.start(this.#sessions.recover(sessions, queues));
     await this.#gate.start();
     this.#heartbeat.start();
+    this.#started = true;
     const { removeAfterMs } = this.#config.undeclaredPools;
     const period = Math.min(1_000, Math.max(100, removeAfterMs / 4));
-    this.#cancelCleaning = this.#clock.every(period, () => this.#pools.removeAbandoned());
+    // In a cluster a filter without members here may have some elsewhere.
+    if (this.#cluster === undefined)
+      this.#cancelCleaning = this.#clock.every(period, () => this.#pools.removeAbandoned());
     this.#cancelExpiry = this.#clock.every(expiryPeriodMs, () => this.#pools.expire());
     await this.#startControl();
     const listen: string[] = [];
@@ -225,7 +257,9 @@ export class Broker implements Service {
     const { brokerId } = this.#config;
     const control = new ControlServer(
       path,
-      new PoolOperations(brokerId, this.#pools, this.#dead, this.#random),
+      new PoolOperations(brokerId, this.#pools, this.#dead, this.#random, ({ policy }) =>
+        this.#cluster?.shareTuning(policy),
+      ),
     );
     try {
       await control.start();
@@ -282,6 +316,7 @@ export class Broker implements Service {
     this.#cancelExpiry?.();
     await this.#control?.stop();
     await Promise.all(this.#listeners.map((listener) => listener.stop()));
+    this.#started = false;
     this.#heartbeat.stop();
     // One turn more, so that the last heartbeat reaches the connections.
     await new Promise((done) => setImmediate(() => setImmediate(done)));
@@ -296,6 +331,31 @@ export class Broker implements Service {
 function controlPath({ control, durability, dataDir }: BrokerConfig): string | undefined {
   if (control !== undefined) return resolve(control);
   return durability === "memory" ? undefined : join(resolve(dataDir), "control.sock");
+}
+
+/** @throws EquipoiseError EQ_CONFIG_BAD_VALUE */
+function createCluster(
+  config: BrokerConfig,
+  surroundings: Omit<ClusterOptions, "address" | "minReplicas" | "name" | "brokerId">,
+): Cluster | undefined {
+  if (config.durability !== "cluster") return undefined;
+  const { redis, cluster, brokerId } = config;
+  const address = redis === undefined ? undefined : engineAddress(redis);
+  if (address === undefined)
+    throw new EquipoiseError("EQ_CONFIG_BAD_VALUE", "durability: cluster needs redis, as redis://HOST:PORT");
+  requireClusterPolicies(config);
+  if (cluster.caFile !== undefined) address.tls = { ca: readAuthorities(cluster.caFile) };
+  const { name, minReplicas } = cluster;
+  return new Cluster({ address, minReplicas, name, brokerId, ...surroundings });
+}
+
+/** @throws EquipoiseError EQ_TLS_UNUSABLE */
+function readAuthorities(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new EquipoiseError("EQ_TLS_UNUSABLE", `${path}: ${reasonOf(error)}`, { cause: error });
+  }
 }
 
 function createJournal(config: BrokerConfig, clock: Clock, events: Events): Journal {

@@ -16,6 +16,7 @@ import {
   texts,
 } from "@equipoise/shared";
 import * as z from "zod";
+import { engineAddress } from "./cluster/address.ts";
 import { healthCheckerNames } from "./health/index.ts";
 import { schemes } from "./listener/index.ts";
 import { strategyNames } from "./strategy/index.ts";
@@ -33,6 +34,14 @@ function isListenUrl(value: string): boolean {
 const id = z.string().min(1).max(limits.maxIdLength);
 const poolName = id.regex(/^[^+#/]+$/, "must not contain + # /");
 const filter = z.string().refine((value) => filterFault(value) === undefined, "must be a topic filter");
+
+const redisUrl = z
+  .string()
+  .refine(
+    (value) => engineAddress(value) !== undefined,
+    "must be redis://HOST:PORT, rediss://HOST:PORT or redis+sentinel://HOST:PORT,HOST:PORT/NAME",
+  );
+const clusterName = z.string().regex(/^[\w.-]{1,64}$/, "must be letters, digits, dots, dashes");
 
 const gibibyte = 2 ** 30;
 const mebibyte = 2 ** 20;
@@ -93,10 +102,24 @@ export const settings = {
     },
   ),
   durability: choice(
-    ["disk", "memory"],
+    ["disk", "memory", "cluster"],
     "disk",
-    "what an acknowledged message survives: memory means nothing",
+    "what an acknowledged message survives: memory means nothing, cluster the loss of a broker",
   ),
+  redis: text<string | undefined>(undefined, "the engine of --durability cluster, as redis://HOST:PORT", {
+    placeholder: "URL",
+    schema: redisUrl.optional(),
+    // It may hold a password.
+    secret: true,
+  }),
+  cluster: {
+    name: text("default", "brokers with the same Redis and the same name are one cluster", {
+      placeholder: "NAME",
+      schema: clusterName,
+    }),
+    minReplicas: integer(0, "replicas of Redis that must have a message before it is acknowledged"),
+    caFile: text<string | undefined>(undefined, "authorities of Redis' certificate, PEM; implies TLS", file),
+  },
   allowAnonymous: flag(false, "accept clients without a user; implied while every listener is on loopback"),
   usersFile: text<string | undefined>(undefined, "who may connect and do what; denies all else", file),
   auth: {

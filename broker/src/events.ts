@@ -47,6 +47,11 @@ export type BrokerEvent =
   | { event: "retained.full"; topic: string; maxRetainedBytes: number }
   | { event: "heartbeat.ignored"; clientId: string; reason: string }
   | { event: "control.unavailable"; path: string; reason: string }
+  | { event: "engine.here" }
+  | { event: "engine.away"; reason: string }
+  | { event: "broker.dead"; broker: string }
+  | { event: "broker.takenForDead" }
+  | { event: "entry.unknown"; pool: string }
   | { event: "journal.damaged"; setAside: string }
   | { event: "journal.failed"; code: string; detail: string };
 
@@ -66,6 +71,10 @@ const warnings: ReadonlySet<BrokerEvent["event"]> = new Set([
   "session.dropped",
   "retained.full",
   "control.unavailable",
+  "engine.away",
+  "broker.dead",
+  "broker.takenForDead",
+  "entry.unknown",
   "journal.damaged",
   "journal.failed",
 ]);

@@ -6,6 +6,7 @@ const files = [
   "test/faults/faults.test.ts",
   "test/faults/agent-power.test.ts",
   "test/faults/agent-torn.test.ts",
+  "test/faults/cluster.test.ts",
   "test/soak/backpressure.test.ts",
   "test/broker/conformance/fuzz.test.ts",
 ];
@@ -16,6 +17,7 @@ const env = {
   EQUIPOISE_FUZZ_STREAMS: "100000",
   POWER_CUTS: "500",
   TORN_SHARE: "1",
+  CLUSTER_CHAOS_MS: "300000",
 };
 const child = spawn("tap", ["run", "--disable-coverage", "--jobs=1", "--timeout=1800", ...files], {
   cwd: fileURLToPath(new URL("../..", import.meta.url)),

@@ -104,6 +104,22 @@ export const errorTable = {
     remedy: "run that version or newer, or choose another data directory",
     retryable: false,
   },
+  EQ_ENGINE_AWAY: {
+    cause: "the cluster's Redis cannot be reached, or does not answer",
+    remedy:
+      "check that it runs and that --redis names it; nothing is acknowledged meanwhile, and work goes on by itself",
+    retryable: true,
+  },
+  EQ_ENGINE_UNFIT: {
+    cause: "the cluster's Redis cannot keep what is acknowledged",
+    remedy: "use Redis 7.0 or newer, or Valkey, with maxmemory-policy noeviction",
+    retryable: false,
+  },
+  EQ_BROKER_ID_TAKEN: {
+    cause: "another running broker of the cluster has this id",
+    remedy: "give each broker an id of its own with --broker-id",
+    retryable: true,
+  },
   EQ_BROKER_UNREACHABLE: {
     cause: "no connection to the broker",
     remedy:

@@ -22,7 +22,7 @@ const round = (disk: number, mosquitto: number): Round => ({
   disk: { perSecond: disk },
   mosquitto: { perSecond: mosquitto },
 });
-const result = { sent: 4, measured: 0, elapsedMs: 1, brokerCpuUs: 0, generatorCpuUs: 0 };
+const result = { sent: 4, measured: 0, elapsedMs: 1, brokerCpuUs: 0, othersCpuUs: [], generatorCpuUs: 0 };
 
 test("the receiver tells every message of every publisher apart, and counts one that comes twice", (t) => {
   const arrivals = new Arrivals();

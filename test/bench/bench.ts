@@ -8,6 +8,7 @@ import { agentThroughput } from "./scenario/agent-throughput.ts";
 import { agentWear } from "./scenario/agent-wear.ts";
 import { backlog, backlogSingles } from "./scenario/backlog.ts";
 import { balance2000, balance2800, equal, freeze, saturation } from "./scenario/balance.ts";
+import { cluster } from "./scenario/cluster.ts";
 import { decision } from "./scenario/decision.ts";
 import { busy, quiet } from "./scenario/latency.ts";
 import type { Scenario } from "./scenario/scenario.ts";
@@ -18,7 +19,7 @@ import { type Surroundings, surroundings } from "./surroundings.ts";
 import { describe, type Measured, table } from "./table.ts";
 
 const scenarios: readonly Scenario[] = [
-  ...[pool, plain, fanOut, busy, quiet, backlog, backlogSingles],
+  ...[pool, plain, fanOut, busy, quiet, backlog, backlogSingles, cluster],
   ...[balance2000, balance2800, saturation, equal, freeze, decision],
   ...[agentThroughput, agentLive, agentWear, agentDrain],
 ];

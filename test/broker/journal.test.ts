@@ -241,6 +241,7 @@ function bound(journal: Journal): Journal {
     openQueue: (pool, filter) => journal.openQueue(pool, filter),
     closeQueue: (id) => journal.closeQueue(id),
     append: (chunk, owed, done) => journal.append(chunk, owed, done),
+    attempted: () => {},
     settled: (id, slice) => journal.settled(id, slice),
     read: (chunks, done) => journal.read(chunks, done),
     retain: (topic, frame) => journal.retain(topic, frame),

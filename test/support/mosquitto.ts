@@ -1,10 +1,11 @@
 /** Debian's mosquitto as another broker to test against. */
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { temporaryDirectory } from "./broker.ts";
 import { type Program, startCommand } from "./program.ts";
+import { freePort } from "./redis.ts";
 
 type Teardown = { teardown(callback: () => unknown): unknown };
 
@@ -23,15 +24,6 @@ export async function startMosquitto(t: Teardown, lines: readonly string[] = [])
   const program = startCommand(t, "mosquitto", ["-c", file]);
   await listening(program, port);
   return { url: `mqtt://127.0.0.1:${port}`, port, program };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function listening(program: Program, port: number): Promise<void> {

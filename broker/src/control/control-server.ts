@@ -50,7 +50,7 @@ export class ControlServer {
       case "POST dead POOL replay":
         return { status: 200, body: { replayed: await this.#operations.replay(name) } };
       case "POST dead POOL purge":
-        return { status: 200, body: { purged: this.#operations.purge(name) } };
+        return { status: 200, body: { purged: await this.#operations.purge(name) } };
       default:
         return notFound(`there is no ${method} ${url.pathname}`);
     }

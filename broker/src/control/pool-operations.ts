@@ -2,8 +2,9 @@
 import { EquipoiseError, limits, type MemberReport, type PoolReport } from "@equipoise/shared";
 import * as z from "zod";
 import { createHealthChecker, healthCheckerNames, healthStates } from "../health/index.ts";
-import type { DeadLetter, DeadLetters } from "../pool/dead-letters.ts";
+import type { DeadLetter, DeadLetterBook } from "../pool/dead-letters.ts";
 import type { Decision } from "../pool/decisions.ts";
+import type { Pool } from "../pool/pool.ts";
 import type { Pools } from "../pool/pools.ts";
 import { createStrategy, strategyNames } from "../strategy/index.ts";
 
@@ -41,16 +42,27 @@ export interface PoolsStatus {
 export class PoolOperations {
   readonly #broker: string;
   readonly #pools: Pools;
-  readonly #dead: DeadLetters;
+  readonly #dead: DeadLetterBook;
 
   readonly #random: () => number;
+  readonly #onTuned: (pool: Pool) => void;
 
-  /** @param random uniform in [0, 1) */
-  constructor(broker: string, pools: Pools, dead: DeadLetters, random: () => number) {
+  /**
+   * @param random uniform in [0, 1)
+   * @param onTuned told of each pool that the operator has tuned
+   */
+  constructor(
+    broker: string,
+    pools: Pools,
+    dead: DeadLetterBook,
+    random: () => number,
+    onTuned: (pool: Pool) => void = () => {},
+  ) {
     this.#broker = broker;
     this.#pools = pools;
     this.#dead = dead;
     this.#random = random;
+    this.#onTuned = onTuned;
   }
 
   pools(): PoolsStatus {
@@ -80,12 +92,14 @@ export class PoolOperations {
     if (pool === undefined) return false;
     const { policy } = pool;
     const operatorHealth = merged(policy.operatorHealth ?? {}, members, "HEALTHY");
-    return this.#pools.tune(name, {
+    this.#pools.tune(name, {
       ...(strategy === undefined ? {} : { strategy: createStrategy(strategy, this.#random) }),
       ...(health === undefined ? {} : { health: createHealthChecker(health) }),
       weights: merged(policy.weights, weights, null),
       operatorHealth,
     });
+    this.#onTuned(pool);
+    return true;
   }
 
   /** Why a pool was not deleted, or `undefined`. */
@@ -101,7 +115,7 @@ export class PoolOperations {
     return this.#dead.replay(pool, (filter) => this.#pools.get(pool)?.backlogOf(filter));
   }
 
-  purge(pool: string): number {
+  purge(pool: string): Promise<number> {
     return this.#dead.purge(pool);
   }
 }

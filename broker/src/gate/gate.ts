@@ -4,6 +4,7 @@ import { Aedes, type AuthenticateError, type Client, type Subscription } from "a
 import type { Authoriser } from "../auth/authoriser.ts";
 import type { Events } from "../events.ts";
 import type { Ingress } from "../ingress/ingress.ts";
+import { encodePublish } from "../journal/chunk.ts";
 import type { Arrival } from "../listener/listener.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Turn } from "../turn.ts";
@@ -39,7 +40,7 @@ export class Gate {
   readonly #aedes: Aedes;
   readonly #connections = new Set<Connection>();
   readonly #dirty: Output[] = [];
-  readonly #willTopics = new WeakMap<Client, string>();
+  readonly #wills = new WeakMap<Client, ControlPacket>();
   readonly #around: ConnectionSurroundings;
   #cancelTimeCheck: (() => void) | undefined;
 
@@ -114,7 +115,7 @@ export class Gate {
       connectTimeout: neverMs,
       maxClientsIdLength: shared.maxIdLength,
       preConnect: (client, { will }, done) => {
-        if (will !== undefined) this.#willTopics.set(client, will.topic);
+        if (will !== undefined) this.#wills.set(client, will as ControlPacket);
         done(null, true);
       },
       authenticate: (client, username, password, done) =>
@@ -129,6 +130,7 @@ export class Gate {
       authorizeSubscribe: (client, subscription, done) => done(null, this.#granted(client, subscription)),
     });
     guardClientBook(aedes);
+    aedes.on("clientReady", (client) => this.#keepWill(client));
     aedes.on("subscribe", (subscriptions, client) => this.#onSubscribe(subscriptions, client));
     aedes.on("unsubscribe", (filters, client) => this.#onUnsubscribe(filters, client));
     aedes.on("clientError", (client, error) => connectionOf(client)?.noteRefusal(error.message));
@@ -161,10 +163,18 @@ export class Gate {
     const credentials = { clientId: client.id, address, userName, password, certifiedName };
     const admission = await this.#options.authoriser.admit(credentials);
     if ("refusal" in admission) throw new EquipoiseError("EQ_NOT_AUTHORISED", admission.refusal);
-    const will = this.#willTopics.get(client);
+    const will = this.#wills.get(client)?.topic;
     connection.rights.admit(admission.access);
     if (will !== undefined && !this.#mayPublishWill(connection.rights, will))
       throw new EquipoiseError("EQ_NOT_AUTHORISED", `a will for ${will}`);
+    await this.#options.sessions.claim(client.id, (client as Client & { clean: boolean }).clean);
+  }
+
+  #keepWill(client: Client): void {
+    const will = this.#wills.get(client);
+    if (will === undefined || connectionOf(client)?.session === undefined) return;
+    const { topic, payload, qos, retain } = will;
+    this.#options.sessions.keepWill(client.id, encodePublish(topic, Buffer.from(payload), { qos, retain }));
   }
 
   #mayPublishWill(rights: Rights | undefined, name: string): boolean {

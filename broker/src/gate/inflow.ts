@@ -4,8 +4,7 @@
  * pools, up to a second bound at which it is closed.
  */
 import type { Publisher } from "../ingress/ingress.ts";
-import type { Backlog } from "../pool/backlog.ts";
-import type { Topic } from "../router/router.ts";
+import type { Destination, Topic } from "../router/router.ts";
 import type { Session } from "../session/session.ts";
 import { PublisherAcks } from "./acks.ts";
 import { Fault } from "./fault.ts";
@@ -39,7 +38,7 @@ export class Inflow implements Publisher {
   readonly #limits: InflowLimits;
   readonly #acks = new PublisherAcks();
   /** Full pools that hold it back, with how to be forgotten by them. */
-  readonly #heldBy = new Map<Backlog, () => void>();
+  readonly #heldBy = new Map<Destination, () => void>();
   #heldBytes = 0;
   #closed = false;
 
@@ -97,7 +96,7 @@ export class Inflow implements Publisher {
     this.#owner.fail(new Fault("storeFailed", error.message));
   }
 
-  heldBy(backlog: Backlog): void {
+  heldBy(backlog: Destination): void {
     if (this.#heldBy.has(backlog)) return;
     this.#acks.hold(backlog);
     const forget = backlog.whenRelieved(() => {

@@ -8,6 +8,8 @@ export interface HeartbeatSources {
   periodMs: number;
   clock: Clock;
   publish: (topic: string, payload: Buffer) => void;
+  /** It cannot store anything. */
+  degraded: () => boolean;
   /** The part that the broker's stages know. */
   counts: () => Pick<BrokerHeartbeat, "connections" | "received" | "delivered" | "pools">;
 }
@@ -34,14 +36,19 @@ export class BrokerHeartbeatSender {
     this.#lag.enable();
     this.#cpu = process.cpuUsage();
     this.#cpuAtMs = clock.monotonicMs();
-    this.#cancel = clock.every(periodMs, () => this.send("up"));
-    this.send("up");
+    this.#cancel = clock.every(periodMs, () => this.sendUp());
+    this.sendUp();
   }
 
   stop(): void {
     this.#cancel?.();
     this.#lag.disable();
     this.send("down");
+  }
+
+  /** Says at once how it is. */
+  sendUp(): void {
+    this.send(this.#sources.degraded() ? "degraded" : "up");
   }
 
   send(state: BrokerHeartbeat["state"]): void {

@@ -10,6 +10,8 @@ export interface OperationsOptions {
   snapshot: () => Snapshot;
   /** Successful commits of the journal so far. */
   commits: () => number;
+  /** Nothing can be stored now. */
+  degraded: () => boolean;
 }
 
 /** What an operator's tools ask the broker. */
@@ -18,8 +20,8 @@ export class Operations {
   readonly #process = new ProcessMetrics();
   readonly #readiness: Readiness;
 
-  constructor({ address, clock, snapshot, commits }: OperationsOptions) {
-    this.#readiness = new Readiness(clock, commits);
+  constructor({ address, clock, snapshot, commits, degraded }: OperationsOptions) {
+    this.#readiness = new Readiness(clock, commits, degraded);
     if (address === undefined) return;
     this.#server = new HttpServer(address, {
       metrics: () => encodeFamilies([...brokerFamilies(snapshot()), ...this.#process.families()]),

@@ -11,12 +11,15 @@ export class Readiness {
   readonly #clock: Clock;
   /** Successful commits so far. */
   readonly #commits: () => number;
+  /** The cluster's engine is away. */
+  readonly #degraded: () => boolean;
   #listening: "starting" | "listening" | "stopping" = "starting";
   #failure: { reason: string; atMs: number; commits: number } | undefined;
 
-  constructor(clock: Clock, commits: () => number) {
+  constructor(clock: Clock, commits: () => number, degraded: () => boolean = () => false) {
     this.#clock = clock;
     this.#commits = commits;
+    this.#degraded = degraded;
   }
 
   listening(): void {
@@ -35,6 +38,7 @@ export class Readiness {
   /** `undefined` when it is ready. */
   unreadyReason(): string | undefined {
     if (this.#listening !== "listening") return `the broker is ${this.#listening}`;
+    if (this.#degraded()) return "the cluster's engine is away";
     const failure = this.#failure;
     if (failure === undefined) return undefined;
     const over = this.#clock.monotonicMs() - failure.atMs > failureHoldsMs;

@@ -8,8 +8,7 @@ import { Fault } from "../gate/fault.ts";
 import { bodyOf, type Chunk, ChunkBuilder, encodePublish } from "../journal/chunk.ts";
 import type { Journal } from "../journal/journal.ts";
 import { Indexes, Slice } from "../journal/slice.ts";
-import type { Backlog } from "../pool/backlog.ts";
-import { type Router, type Target, Topic } from "../router/router.ts";
+import { type Destination, type Router, type Target, Topic } from "../router/router.ts";
 import type { Turn } from "../turn.ts";
 import type { Retained } from "./retained.ts";
 
@@ -28,7 +27,7 @@ export interface Publisher {
   /** Nothing of what was not stored may be acknowledged. */
   storeFailed(error: Error): void;
   /** A full pool holds back the acknowledgements of whoever feeds it. */
-  heldBy(backlog: Backlog): void;
+  heldBy(backlog: Destination): void;
 }
 
 /** Topics that the broker itself listens to. */
@@ -163,11 +162,36 @@ export class Ingress {
   ): void {
     const topic = this.topic(name);
     if (topic.fault !== undefined) return;
-    const frame = encodePublish(name, payload, flags);
+    this.#takeOwn(topic, encodePublish(name, payload, flags), flags.retain, flags.fleeting !== true);
+  }
+
+  /** Takes a message that another broker would have published, as a PUBLISH frame. */
+  publishFrame(frame: Buffer): void {
+    const body = bodyOf(frame, 0);
+    const topic = this.topic(frame.toString("utf8", body + 2, body + 2 + frame.readUInt16BE(body)));
+    if (topic.fault === undefined) this.#takeOwn(topic, frame, ((frame[0] as number) & 1) !== 0, true);
+  }
+
+  #takeOwn(topic: Topic, frame: Buffer, retain: boolean, keep: boolean): void {
     const body = bodyOf(frame, 0);
     this.#turn.request();
-    if (flags.retain) this.#retained.set(name, frame, 0, body, frame.length, flags.fleeting !== true);
+    if (retain) this.#retained.set(topic.name, frame, 0, body, frame.length, keep);
     this.#add(undefined, topic, frame, 0, body, frame.length);
+  }
+
+  /** Takes what another broker has sent for subscribers here whose sessions end with their connections. */
+  relayed(chunk: Chunk): void {
+    const { bytes, starts } = chunk;
+    if (bytes === undefined) throw new Error("a chunk without bytes cannot be relayed");
+    for (let index = 0; index < chunk.count; index++) {
+      const { route } = this.topic(chunk.topicOf(index));
+      const targets = route.targets.filter(({ backlog }) => !backlog.fed);
+      if (targets.length === 0) continue;
+      const batch = this.#batchFor(false);
+      const start = starts[index] as number;
+      batch.addTo(targets, batch.builder.addFrame(bytes, start, starts[index + 1] as number));
+      this.#turn.request();
+    }
   }
 
   #topicOf(publisher: Publisher, bytes: Buffer, start: number, end: number): Topic {
@@ -201,12 +225,12 @@ export class Ingress {
     body: number,
     end: number,
   ): void {
-    const { targets, durable } = topic.route;
+    const { targets, durable, shared } = topic.route;
     const qos = ((bytes[start] as number) >> 1) & 3;
     // `uncommitted` already counts this message when it is owed an acknowledgement.
     const waits = publisher !== undefined && publisher.uncommitted > (qos > 0 ? 1 : 0);
     const keeps = durable || (((bytes[start] as number) & 1) !== 0 && this.#journal.durable);
-    const batch = this.#batchFor((keeps && qos > 0) || waits);
+    const batch = this.#batchFor((keeps && qos > 0) || waits || shared);
     if (publisher !== undefined && qos > 0) batch.owe(publisher);
     if (targets.length === 0) {
       this.unmatched++;
@@ -270,7 +294,7 @@ export class Ingress {
   #close(batch: Batch, id: number) {
     const chunk = batch.builder.finish(id);
     this.#sizeHint = Math.min(maxChunkBytes, Math.max(1_024, chunk.byteLength));
-    const parts = new Map<Backlog, number>();
+    const parts = new Map<Destination, number>();
     const slices = batch.targets.map((target) => {
       const { qosCap, backlog } = target;
       const part = parts.get(backlog) ?? 0;
@@ -285,7 +309,7 @@ export class Ingress {
   /** The messages are as safe as they must be: queues get them, publishers their acknowledgements. */
   #handOver(batch: Batch, chunk: Chunk, slices: readonly { target: Target; slice: Slice }[]): void {
     chunk.hold();
-    for (const { target, slice } of slices) target.backlog.push(slice);
+    for (const { target, slice } of slices) if (!target.backlog.fed) target.backlog.push(slice);
     chunk.release();
     for (const [at, publisher] of batch.publishers.entries()) publisher.committed(batch.counts[at] as number);
   }

@@ -57,6 +57,13 @@ export class Retained {
     if (keep) this.#keep(topic, frame);
   }
 
+  /** Takes what another broker has kept or, without a frame, forgotten. */
+  apply(topic: string, frame: Buffer | undefined): void {
+    this.#bytes += (frame?.length ?? 0) - (this.#frames.get(topic)?.length ?? 0);
+    if (frame === undefined) this.#frames.delete(topic);
+    else this.#frames.set(topic, frame);
+  }
+
   /** What a new subscription gets at once, as chunks that live in memory. */
   *chunksFor(filter: string): Iterable<Chunk> {
     let builder = new ChunkBuilder(1_024);

@@ -1,6 +1,6 @@
 /** Contract of the journal: what makes an acknowledged message survive. */
 import type { Chunk } from "./chunk.ts";
-import type { Slice } from "./slice.ts";
+import type { FailedAttempts, Slice } from "./slice.ts";
 
 /** A durable queue by its journal number; the numbers are given out by `openQueue`. */
 export type QueueId = number;
@@ -55,6 +55,8 @@ export interface Journal {
   append(chunk: Chunk, owed: readonly { queue: QueueId; slice: Slice }[], committed: Committed): void;
   /** Notes that a slice has changed or is wholly settled; written with the next commit, within 100 ms. */
   settled(queue: QueueId, slice: Slice): void;
+  /** Notes that an attempt of a message has failed. */
+  attempted(queue: QueueId, slice: Slice, index: number, failed: FailedAttempts): void;
   /** Brings chunks back into memory; one that is damaged stays without its bytes. */
   read(chunks: readonly Chunk[], done: (error: Error | undefined) => void): void;
   /** Keeps a topic's retained message, or forgets it; written with the next commit. */

@@ -30,6 +30,8 @@ export class MemoryJournal implements Journal {
 
   settled(): void {}
 
+  attempted(): void {}
+
   read(_chunks: readonly Chunk[], done: (error: Error | undefined) => void): void {
     done(undefined);
   }

@@ -25,6 +25,15 @@ export class Indexes {
   }
 }
 
+/** Failed attempts of a message, and when and why they failed. */
+export interface FailedAttempts {
+  attempts: number;
+  /** Milliseconds since 1970. */
+  firstTimeMs: number;
+  lastTimeMs: number;
+  reason: string;
+}
+
 /** One queue's share of a chunk: which of its messages the queue must deliver, and how far it is with them. */
 export class Slice {
   readonly chunk: Chunk;
@@ -38,6 +47,8 @@ export class Slice {
   /** How many have been handed out. */
   #taken = 0;
   unsettled: number;
+  /** By chunk index: what failed before this broker had the slice. */
+  earlier: Map<number, FailedAttempts> | undefined;
   /** By chunk index, one bit each; made when the first message is settled while others are not. */
   #settledBits: Uint8Array | undefined;
 
@@ -79,6 +90,11 @@ export class Slice {
   /** Bytes of the frames, approximated by their share of the chunk. */
   get byteLength(): number {
     return Math.ceil((this.chunk.byteLength * this.count) / Math.max(1, this.chunk.count));
+  }
+
+  /** The chunk index of the message at a place below `count`. */
+  indexAt(place: number): number {
+    return this.#indexes.at(place);
   }
 
   /** The next index to hand out. Call only while `waiting` is not zero. */

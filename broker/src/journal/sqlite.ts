@@ -185,6 +185,9 @@ export class SqliteJournal implements Journal {
     this.#wakeSoon();
   }
 
+  /** Failed attempts are counted in memory: after a restart they begin anew. */
+  attempted(): void {}
+
   read(chunks: readonly Chunk[], done: (error: Error | undefined) => void): void {
     if (this.#broken !== undefined) return done(this.#broken);
     this.#reads.push({ chunks, done });

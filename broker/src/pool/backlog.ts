@@ -29,6 +29,8 @@ export interface BacklogLimits {
 }
 
 export class Backlog {
+  /** Its messages come from a queue that several brokers share, not from this broker's publishers. */
+  readonly fed: boolean;
   readonly #limits: BacklogLimits;
   readonly #journal: Journal;
   /** Absent for queues that live only in memory. */
@@ -49,6 +51,8 @@ export class Backlog {
   #loading = false;
   #waiting = 0;
   #bytes = 0;
+  /** Of a queue that several brokers share: what all of them together have not settled. */
+  #shared: { bytes: number; messages: number } | undefined;
   #closed = false;
   #pressed = false;
   /** Publishers that wait for relief; at most one entry for each connection. */
@@ -66,7 +70,9 @@ export class Backlog {
     onReadFailed: (error: Error) => void;
     /** Present where a full queue pushes back on publishers. */
     onPressed?: (pressed: boolean) => void;
+    fed?: boolean;
   }) {
+    this.fed = options.fed ?? false;
     this.#limits = options.limits;
     this.#journal = options.journal;
     this.#queue = options.queue;
@@ -89,9 +95,14 @@ export class Backlog {
     return this.#inFlight;
   }
 
-  /** Bytes of everything that is not settled. */
+  /** Bytes of everything that is not settled, on other brokers too. */
   get byteLength(): number {
-    return this.#bytes;
+    return this.#shared?.bytes ?? this.#bytes;
+  }
+
+  /** Messages that nobody holds, on other brokers too as far as is known: there, held ones are counted as well. */
+  get waitingEverywhere(): number {
+    return Math.max(this.#waiting, (this.#shared?.messages ?? 0) - this.#inFlight);
   }
 
   /** Bytes of waiting messages that are in memory. */
@@ -107,7 +118,7 @@ export class Backlog {
   /** Its publishers are refused: by its policy, or because they come back again and again without waiting. */
   get refuses(): boolean {
     if (this.#limits.refusesWhenFull === true) return this.full;
-    return this.#pressed && this.#bytes > 2 * this.#limits.maxBytes + publishersBytes;
+    return this.#pressed && this.byteLength > 2 * this.#limits.maxBytes + publishersBytes;
   }
 
   get dropsWhenFull(): boolean {
@@ -120,7 +131,19 @@ export class Backlog {
   }
 
   get full(): boolean {
-    return this.#bytes > this.#limits.maxBytes;
+    return this.byteLength > this.#limits.maxBytes;
+  }
+
+  /** Several brokers fill and empty it together: what they say of it decides when it is full. */
+  noteTotals(bytes: number, messages: number): void {
+    this.#shared = { bytes, messages };
+    this.#judgePressure();
+  }
+
+  #judgePressure(): void {
+    const bytes = this.byteLength;
+    if (!this.#pressed && bytes > this.#limits.maxBytes * highWater) this.#press(true);
+    else if (this.#pressed && bytes < this.#limits.maxBytes * lowWater) this.#press(false);
   }
 
   /** Adds a slice behind everything that waits. */
@@ -131,7 +154,7 @@ export class Backlog {
     this.#bytes += slice.byteLength;
     this.#slices.push(slice);
     const hot = slice.chunk.loaded && this.#hotSlices === this.#slices.length - 1;
-    if (!this.#pressed && this.#bytes > this.#limits.maxBytes * highWater) this.#press(true);
+    if (!this.#pressed) this.#judgePressure();
     if (hot && (!slice.chunk.durable || this.#hotBytes < this.#limits.maxHotBytes)) this.#heat(slice);
     this.#onReady();
   }
@@ -231,6 +254,11 @@ export class Backlog {
     return this.#drop(() => true);
   }
 
+  /** Forgets what waits without having dropped it: it is other brokers' now. */
+  giveUp(): void {
+    this.dropped -= this.#drop(() => true);
+  }
+
   #drop(more: () => boolean): number {
     let dropped = 0;
     // What came back is older than what never went out.
@@ -275,6 +303,7 @@ export class Backlog {
     this.#returned.clear();
     this.#waiting = 0;
     this.#bytes = 0;
+    this.#shared = undefined;
     if (this.#pressed) this.#press(false);
     if (this.#queue !== undefined) this.#journal.closeQueue(this.#queue);
   }
@@ -283,7 +312,7 @@ export class Backlog {
     this.#unsettled.delete(slice);
     this.#bytes -= slice.byteLength;
     this.#finish(slice);
-    if (this.#pressed && this.#bytes < this.#limits.maxBytes * lowWater) this.#press(false);
+    if (this.#pressed) this.#judgePressure();
   }
 
   #press(pressed: boolean): void {

@@ -26,6 +26,25 @@ export interface DeadLetter {
   encoding: "utf8" | "base64";
 }
 
+/** Where dead letters are kept. */
+export interface DeadLetterBook {
+  /** Takes the journal's queues of dead letters; returns the others. */
+  recover(recovered: readonly RecoveredQueue[]): RecoveredQueue[];
+  /** How many of a pool there are. */
+  count(pool: string): number;
+  /** Keeps a message as a dead letter. @param done called when it is stored, or could not be */
+  bury(pool: string, filter: string, delivery: Delivery, done: (error: Error | undefined) => void): void;
+  /** The oldest dead letters of a pool. */
+  list(pool: string, limit: number): Promise<DeadLetter[]>;
+  /**
+   * Puts dead letters back into their pool as new messages with no failed attempts; those whose filter is gone stay.
+   * @returns how many went back
+   */
+  replay(pool: string, backlogOf: (filter: string) => Backlog | undefined): Promise<number>;
+  /** Forgets the dead letters of a pool; returns how many there were. */
+  purge(pool: string): Promise<number>;
+}
+
 /** The filter under which the journal keeps a pool's dead letters; no subscription can have it. */
 export const deadFilter = "#dead";
 
@@ -41,7 +60,7 @@ export interface DeadLettersOptions {
   publish: (topic: string, payload: Buffer) => void;
 }
 
-export class DeadLetters {
+export class DeadLetters implements DeadLetterBook {
   readonly #options: DeadLettersOptions;
   readonly #shelves = new Map<string, Shelf>();
 
@@ -49,7 +68,6 @@ export class DeadLetters {
     this.#options = options;
   }
 
-  /** Takes the journal's queues of dead letters; returns the others. */
   recover(recovered: readonly RecoveredQueue[]): RecoveredQueue[] {
     return recovered.filter(({ id, pool, filter, slices }) => {
       if (filter !== deadFilter) return true;
@@ -64,11 +82,10 @@ export class DeadLetters {
     return this.#shelves.get(pool)?.slices.length ?? 0;
   }
 
-  /** Keeps a message as a dead letter. @param done called when it is stored, or could not be */
   bury(pool: string, filter: string, delivery: Delivery, done: (error: Error | undefined) => void): void {
     const { journal, events, publish } = this.#options;
     const letter = letterOf(pool, filter, delivery);
-    const payload = Buffer.from(JSON.stringify(letter));
+    const payload = encodeLetter(letter);
     const topic = topics.dead(pool, letter.topic);
     const shelf = this.#shelfOf(pool);
     const { chunk, slice } = single(journal, encodePublish(topic, payload, { qos: 1, retain: false }));
@@ -95,7 +112,6 @@ export class DeadLetters {
     this.#options.events.emit({ event: "dead.dropped", pool, maxDeadLetters: this.#options.maxPerPool });
   }
 
-  /** The oldest dead letters of a pool. */
   async list(pool: string, limit: number): Promise<DeadLetter[]> {
     const { slices } = this.#shelves.get(pool) ?? { slices: new Deque<Slice>() };
     const some: Slice[] = [];
@@ -103,10 +119,6 @@ export class DeadLetters {
     return await this.#read(some);
   }
 
-  /**
-   * Puts dead letters back into their pool as new messages with no failed attempts; those whose filter is gone stay.
-   * @returns how many went back
-   */
   async replay(pool: string, backlogOf: (filter: string) => Backlog | undefined): Promise<number> {
     const shelf = this.#shelves.get(pool);
     if (shelf === undefined) return 0;
@@ -140,8 +152,7 @@ export class DeadLetters {
     }
   }
 
-  /** Forgets the dead letters of a pool; returns how many there were. */
-  purge(pool: string): number {
+  async purge(pool: string): Promise<number> {
     const shelf = this.#shelves.get(pool);
     if (shelf === undefined) return 0;
     const count = shelf.slices.length;
@@ -150,13 +161,9 @@ export class DeadLetters {
     return count;
   }
 
-  async #putBack({ topic, payload, encoding, qos }: DeadLetter, backlog: Backlog): Promise<void> {
+  async #putBack(letter: DeadLetter, backlog: Backlog): Promise<void> {
     const { journal } = this.#options;
-    const frame = encodePublish(topic, Buffer.from(payload, encoding), {
-      qos: qos === 0 ? 0 : 1,
-      retain: false,
-    });
-    const { chunk, slice } = single(journal, frame);
+    const { chunk, slice } = single(journal, frameOf(letter));
     await new Promise<void>((resolve, reject) => {
       const owed = backlog.queue === undefined ? [] : [{ queue: backlog.queue, slice }];
       journal.append(chunk, owed, (error) => (error === undefined ? resolve() : reject(error)));
@@ -198,8 +205,16 @@ export class DeadLetters {
   }
 }
 
+export const encodeLetter = (letter: DeadLetter): Buffer => Buffer.from(JSON.stringify(letter));
+
+/** The message that a dead letter was. */
+export function frameOf({ topic, payload, encoding, qos }: DeadLetter): Buffer {
+  const flags = { qos: qos === 0 ? 0 : 1, retain: false } as const;
+  return encodePublish(topic, Buffer.from(payload, encoding), flags);
+}
+
 /** A chunk of one message, and all of it. */
-function single(journal: Journal, frame: Buffer): { chunk: Chunk; slice: Slice } {
+export function single(journal: Journal, frame: Buffer): { chunk: Chunk; slice: Slice } {
   const builder = new ChunkBuilder(frame.length);
   builder.add(frame, 0, bodyOf(frame, 0), frame.length);
   const chunk = builder.finish(journal.nextId());
@@ -208,7 +223,7 @@ function single(journal: Journal, frame: Buffer): { chunk: Chunk; slice: Slice }
   return { chunk, slice: new Slice(chunk, indexes) };
 }
 
-function letterOf(pool: string, filter: string, delivery: Delivery): DeadLetter {
+export function letterOf(pool: string, filter: string, delivery: Delivery): DeadLetter {
   const { attempts, topic, payload, failures } = delivery;
   const text = asText(payload);
   return {

@@ -54,6 +54,11 @@ export class Delivery {
     this.backlog = backlog;
     this.slice = slice;
     this.index = index;
+    const earlier = slice.earlier?.get(index);
+    if (earlier === undefined) return;
+    this.attempts = earlier.attempts;
+    this.failures = earlier;
+    this.repeated = true;
   }
 
   get chunk(): Chunk {

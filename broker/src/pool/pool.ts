@@ -58,6 +58,8 @@ export interface PoolSurroundings {
   onCheckerFailed(pool: Pool, reason: string): void;
   /** Messages were taken back from a member that is frozen. */
   onRescued(pool: Pool, member: Member, messages: number): void;
+  /** Its messages come as they are wanted: it is to be drained also when none waits. */
+  fed?: boolean;
   /** Uniform in [0, 1). */
   random(): number;
   wallMs(): number;
@@ -173,6 +175,24 @@ export class Pool implements MemberOwner {
     let waiting = 0;
     for (const { backlog, order } of this.#lanes.values()) waiting += backlog.waiting + (order?.parked ?? 0);
     return waiting;
+  }
+
+  /** A backlog has takers that are no guests. */
+  isTaken(backlog: Backlog): boolean {
+    return this.#byBacklog.get(backlog)?.takers.some(({ guest }) => !guest) === true;
+  }
+
+  /** Messages of a backlog that members could be given beyond those that wait here; `undefined` without members. */
+  wanted(backlog: Backlog): number | undefined {
+    const takers = this.#byBacklog.get(backlog)?.takers ?? [];
+    if (takers.length === 0) return undefined;
+    const { eligible, probe } = this.#chooser.candidates(takers);
+    if (probe) return 1 - this.waiting;
+    return eligible.reduce((sum, { freeCredit }) => sum + freeCredit, 0) - this.waiting;
+  }
+
+  get backlogs(): Iterable<Backlog> {
+    return this.#byBacklog.keys();
   }
 
   backlogOf(filter: string): Backlog | undefined {
@@ -298,7 +318,7 @@ export class Pool implements MemberOwner {
   }
 
   onFreed(): void {
-    if (this.waiting > 0) this.#surroundings.wake(this);
+    if (this.#surroundings.fed === true || this.waiting > 0) this.#surroundings.wake(this);
   }
 
   onAcknowledged(delivery: Delivery): void {
@@ -432,7 +452,10 @@ export class Pool implements MemberOwner {
     return {
       name: this.name,
       members: this.memberCount,
-      backlog: this.waiting,
+      backlog: sum(
+        [...this.#lanes.values()],
+        ({ backlog, order }) => backlog.waitingEverywhere + (order?.parked ?? 0),
+      ),
       backlogBytes: sum(backlogs, ({ byteLength }) => byteLength),
       maxBacklogBytes: this.policy.maxBacklogBytes,
       pressed: backlogs.some(({ pressed }) => pressed),

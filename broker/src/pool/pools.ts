@@ -5,7 +5,8 @@ import type { Journal, RecoveredQueue } from "../journal/journal.ts";
 import { type Router, Target } from "../router/router.ts";
 import type { Turn } from "../turn.ts";
 import { Backlog } from "./backlog.ts";
-import type { DeadLetters } from "./dead-letters.ts";
+import type { DeadLetterBook } from "./dead-letters.ts";
+import type { Feed } from "./feed.ts";
 import type { Receiver } from "./member.ts";
 import { type DeclaredPool, type Rule, resolvePolicy, type UndeclaredPools } from "./policy.ts";
 import { Pool, type PoolPolicy, type PoolSurroundings, type Tuning } from "./pool.ts";
@@ -18,7 +19,9 @@ export interface PoolsOptions {
   ruled?: (policy: PoolPolicy) => PoolPolicy;
   maxHotBytes: number;
   maxPools: number;
-  dead: DeadLetters;
+  dead: DeadLetterBook;
+  /** Present where several brokers share the pools. */
+  feed?: Feed | undefined;
   router: Router;
   journal: Journal;
   turn: Turn;
@@ -33,10 +36,13 @@ export class Pools {
   readonly #pools = new Map<string, Pool>();
   readonly #targets = new Map<Backlog, { filter: string; target: Target }>();
   readonly #woken = new Set<Pool>();
+  /** By this broker's configuration, and by other brokers'. */
+  readonly #declared: DeclaredPool[];
   readonly #surroundings: PoolSurroundings;
 
   constructor(options: PoolsOptions) {
     this.#options = options;
+    this.#declared = [...options.declared];
     const { events, turn } = options;
     this.#surroundings = {
       wake: (pool) => {
@@ -46,8 +52,11 @@ export class Pools {
       openBacklog: (pool, filter) =>
         this.#openBacklog(pool, filter, options.journal.openQueue(pool.name, filter)),
       onDropped: (pool, messages) => events.emit({ event: "pool.dropped", pool: pool.name, messages }),
-      onFailed: (pool, { clientId }, { topic, attempts, failures }) => {
+      fed: options.feed !== undefined,
+      onFailed: (pool, { clientId }, { backlog, slice, index, topic, attempts, failures }) => {
         const reason = failures?.reason ?? "";
+        if (backlog.queue !== undefined && failures !== undefined)
+          options.journal.attempted(backlog.queue, slice, index, { ...failures, attempts });
         events.emit({ event: "delivery.failed", pool: pool.name, clientId, topic, attempts, reason });
       },
       bury: (pool, filter, delivery) => {
@@ -82,7 +91,7 @@ export class Pools {
       pool.adopt(filter, backlog);
       for (const slice of slices) backlog.push(slice);
     }
-    for (const { name, filters } of this.#options.declared) {
+    for (const { name, filters } of this.#declared) {
       const pool = this.#pools.get(name) ?? this.#create(name, undefined);
       for (const filter of filters) {
         if (!pool.hasFilter(filter)) pool.adopt(filter, this.#surroundings.openBacklog(pool, filter));
@@ -167,8 +176,52 @@ export class Pools {
     }
   }
 
+  #empty(pool: Pool, filter: string): void {
+    const queue = pool.backlogOf(filter)?.queue;
+    if (queue !== undefined) this.#options.feed?.empty(queue);
+    pool.empty(filter);
+  }
+
+  /** Another broker has this filter of a pool. @param declared how its pool is declared there */
+  meet(name: string, filter: string, declared: DeclaredPool | undefined): void {
+    if (declared !== undefined && !this.#declared.some((pool) => pool.name === name))
+      this.#declared.push(declared);
+    let pool = this.#pools.get(name);
+    if (pool === undefined) {
+      pool = this.#create(name, filter);
+      const { declared: isDeclared } = pool.policy;
+      this.#options.events.emit({ event: "pool.created", pool: name, declared: isDeclared, backlog: 0 });
+    }
+    if (!pool.hasFilter(filter)) pool.adopt(filter, this.#surroundings.openBacklog(pool, filter));
+  }
+
+  /** The filter has ended on all brokers. */
+  forget(name: string, filter: string): void {
+    const pool = this.#pools.get(name);
+    if (pool?.hasFilter(filter) === true) this.#dropFilter(pool, filter);
+  }
+
+  /** How the pool of a declared filter is declared. */
+  declaration(name: string, filter: string): DeclaredPool | undefined {
+    return this.#declared.find((pool) => pool.name === name && pool.filters.includes(filter));
+  }
+
+  /** How long a filter stays without members, and what happens then. */
+  retention(name: string, filter: string): { afterMs: number; atEnd: "remove" | "empty" } {
+    const declared = this.declaration(name, filter);
+    if (declared !== undefined) return { afterMs: declared.retainWhenEmptyMs, atEnd: "empty" };
+    return { afterMs: this.#options.undeclared.removeAfterMs, atEnd: "remove" };
+  }
+
+  /** When the oldest messages of a filter are dropped. */
+  #dropAtBytes(name: string, filter: string): number | undefined {
+    const declared = this.declaration(name, filter);
+    if (declared === undefined) return this.#options.undeclared.maxBacklogBytes;
+    return declared.whenFull === "dropOldest" ? declared.maxBacklogBytes : undefined;
+  }
+
   #isDeclared(name: string, filter: string): boolean {
-    return this.#options.declared.some((pool) => pool.name === name && pool.filters.includes(filter));
+    return this.declaration(name, filter) !== undefined;
   }
 
   /** Ends a filter of a pool; a pool that nobody declared goes with its last one. */
@@ -222,6 +275,7 @@ export class Pools {
     const { fallback } = pool.policy;
     const since = pool.memberlessSinceMs;
     if (fallback === undefined || since === undefined || nowMs - since < fallback.afterMs) return;
+    if (this.#options.feed?.taken(pool.name) === true) return;
     const lender = fallback.pool === pool.name ? undefined : this.#pools.get(fallback.pool);
     if (lender === undefined) return;
     let lent = 0;
@@ -264,9 +318,10 @@ export class Pools {
     const pool = this.#pools.get(name);
     if (pool === undefined) return `there is no pool ${name}`;
     if (pool.memberCount > 0) return `pool ${name} has ${pool.memberCount} members`;
-    this.#options.dead.purge(name);
+    if (this.#options.feed?.taken(name) === true) return `pool ${name} has members on another broker`;
+    this.#options.dead.purge(name).catch(this.#options.onReadFailed);
     for (const filter of [...pool.filters]) {
-      if (this.#isDeclared(name, filter)) pool.empty(filter);
+      if (this.#isDeclared(name, filter)) this.#empty(pool, filter);
       else this.#dropFilter(pool, filter);
     }
     return undefined;
@@ -279,12 +334,13 @@ export class Pools {
   }
 
   #policyOf(name: string, filter: string | undefined): PoolPolicy {
-    const policy = resolvePolicy(name, filter, this.#options, this.#options.random);
+    const { rules, undeclared, random } = this.#options;
+    const policy = resolvePolicy(name, filter, { declared: this.#declared, rules, undeclared }, random);
     return this.#options.ruled?.(policy) ?? policy;
   }
 
   #openBacklog(pool: Pool, filter: string, queue: number): Backlog {
-    const { journal, maxHotBytes, onReadFailed, events } = this.#options;
+    const { journal, maxHotBytes, onReadFailed, events, feed } = this.#options;
     const onPressed = (pressed: boolean): void => {
       const event = pressed ? "pool.pressed" : "pool.relieved";
       events.emit({ event, pool: pool.name, backlogBytes: backlog.byteLength });
@@ -296,19 +352,29 @@ export class Pools {
     const backlog: Backlog = new Backlog({
       limits: {
         maxBytes: declared ? pool.policy.maxBacklogBytes : undeclared.maxBacklogBytes,
-        maxHotBytes,
+        // What is fed is little, and in memory.
+        maxHotBytes: feed === undefined ? maxHotBytes : Number.POSITIVE_INFINITY,
         refusesWhenFull: declared && whenFull === "reject",
-        dropsWhenFull: !declared || whenFull === "dropOldest",
+        dropsWhenFull: feed === undefined && (!declared || whenFull === "dropOldest"),
       },
       journal,
       queue,
       onReady: () => pool.onReady(backlog),
       onReadFailed,
+      fed: feed !== undefined,
       ...(declared && whenFull === "backpressure" ? { onPressed } : {}),
     });
     const target = new Target(backlog, 2);
     this.#targets.set(backlog, { filter, target });
     this.#options.router.add(filter, target);
+    feed?.attach(queue, {
+      backlog,
+      dropAtBytes: this.#dropAtBytes(pool.name, filter),
+      get taken() {
+        return pool.isTaken(backlog);
+      },
+      wanted: () => pool.wanted(backlog),
+    });
     return backlog;
   }
 
@@ -316,6 +382,13 @@ export class Pools {
     // A pool that wakes while it drains, or wakes another, has its turn in the next one.
     const woken = [...this.#woken];
     this.#woken.clear();
-    for (const pool of woken) pool.drain();
+    for (const pool of woken) {
+      pool.drain();
+      if (this.#options.feed !== undefined) this.#ask(pool, this.#options.feed);
+    }
+  }
+
+  #ask(pool: Pool, feed: Feed): void {
+    for (const { queue } of pool.backlogs) if (queue !== undefined) feed.ask(queue);
   }
 }

@@ -1,17 +1,31 @@
 /** Which queues get a topic: a tree of filter levels, and a bounded cache of topics already looked up. */
 import { parseTopic, type TopicMeaning, topicFault } from "@equipoise/shared";
-import type { Indexes } from "../journal/slice.ts";
-import type { Backlog } from "../pool/backlog.ts";
+import type { Indexes, Slice } from "../journal/slice.ts";
+
+/** What takes in messages: a backlog, or another broker. */
+export interface Destination {
+  /** Its number in the journal; absent for what lives only in memory. */
+  readonly queue: number | undefined;
+  /** Its messages go through a journal that several brokers share; they are not pushed. */
+  readonly fed: boolean;
+  /** Publishers that feed it must be held back. */
+  readonly pressed: boolean;
+  /** Its publishers are refused. */
+  readonly refuses: boolean;
+  push(slice: Slice): void;
+  /** Calls back once, when it is no longer pressed; the returned function forgets the callback. */
+  whenRelieved(callback: () => void): () => void;
+}
 
 /** A queue as the end of a route. */
 export class Target {
-  readonly backlog: Backlog;
+  readonly backlog: Destination;
   /** Messages go out with at most this QoS. */
   readonly qosCap: number;
   /** What each of the ingress's batches has for it so far. */
   readonly open: [Indexes | undefined, Indexes | undefined] = [undefined, undefined];
 
-  constructor(backlog: Backlog, qosCap: number) {
+  constructor(backlog: Destination, qosCap: number) {
     this.backlog = backlog;
     this.qosCap = qosCap;
   }
@@ -26,6 +40,8 @@ export interface Route {
   targets: readonly Target[];
   /** Some target must survive a crash. */
   durable: boolean;
+  /** Some target is a queue that several brokers share: all that it gets goes through the journal. */
+  shared: boolean;
 }
 
 /** All that the broker knows of a topic. */
@@ -35,7 +51,7 @@ export class Topic {
   /** Why nothing may be published to it, if so. */
   readonly fault: string | undefined;
   version = -1;
-  route: Route = { targets: [], durable: false };
+  route: Route = { targets: [], durable: false, shared: false };
 
   constructor(name: string, fault = topicFault(name)) {
     this.name = name;
@@ -109,12 +125,13 @@ export class Router {
 
   /** Each queue once, with the highest QoS of those of its subscriptions that match [MQTT-3.3.5-1]. */
   match(name: string): Route {
-    const best = new Map<Backlog, Target>();
+    const best = new Map<Destination, Target>();
     const levels = name.split("/");
     // Wildcards at the front do not match topics that begin with $ [MQTT-4.7.2-1].
     collect(this.#root, levels, 0, name.startsWith("$"), best);
     const targets = [...best.values()];
-    return { targets, durable: targets.some(({ durable }) => durable) };
+    const durable = targets.some((target) => target.durable);
+    return { targets, durable, shared: targets.some(({ backlog }) => backlog.fed) };
   }
 }
 
@@ -131,7 +148,7 @@ function collect(
   levels: readonly string[],
   at: number,
   hidden: boolean,
-  best: Map<Backlog, Target>,
+  best: Map<Destination, Target>,
 ): void {
   const rest = hidden ? undefined : level.children.get("#");
   if (rest !== undefined) keepBest(rest, best);
@@ -143,7 +160,7 @@ function collect(
   if (any !== undefined) collect(any, levels, at + 1, false, best);
 }
 
-function keepBest(level: Level, best: Map<Backlog, Target>): void {
+function keepBest(level: Level, best: Map<Destination, Target>): void {
   for (const target of level.targets) {
     const other = best.get(target.backlog);
     if (other === undefined || other.qosCap < target.qosCap) best.set(target.backlog, target);

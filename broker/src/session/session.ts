@@ -41,6 +41,9 @@ export interface SessionOptions {
   onGivenUp: (messages: number) => void;
 }
 
+/** Messages taken at once from a queue that brokers share. */
+const maxAhead = 256;
+
 /** Attempts for a message of a plain subscription; pools have their own number, and dead letters. */
 const maxAttempts = 5;
 
@@ -85,6 +88,18 @@ export class Session implements Receiver, Holder {
     return this.#line?.silenceLimitMs ?? 0;
   }
 
+  /** Messages of its own queue that could be sent now beyond those that wait; `undefined` without a connection. */
+  get wanted(): number | undefined {
+    if (this.#line === undefined) return undefined;
+    return this.ready
+      ? Math.min(maxAhead, this.#maxInFlight - this.outbox.size) - (this.queue?.waiting ?? 0)
+      : 0;
+  }
+
+  get connected(): boolean {
+    return this.#line !== undefined;
+  }
+
   /** The window is used up: whoever frees a place of it must wake all that wait for one, not only its own pool. */
   get #full(): boolean {
     return this.outbox.size >= this.#maxInFlight;
@@ -115,6 +130,15 @@ export class Session implements Receiver, Holder {
    */
   #mayComeBackFor(delivery: Delivery): boolean {
     return !this.clean && !this.#ended && delivery.chunk.qosOf(delivery.index) === 2;
+  }
+
+  /** Its client has connected to another broker: what it has on the wire goes back to its queue. */
+  surrender(): void {
+    for (const delivery of [...this.outbox.deliveries].reverse()) {
+      this.outbox.take(delivery.packetId);
+      delivery.holder = undefined;
+      delivery.backlog.putBack(delivery);
+    }
   }
 
   /** The session is over: nothing is kept for the client. */

@@ -8,6 +8,7 @@ import { Backlog } from "../pool/backlog.ts";
 import type { Pools } from "../pool/pools.ts";
 import { type Router, Target } from "../router/router.ts";
 import type { Turn } from "../turn.ts";
+import type { Neighbours } from "./neighbours.ts";
 import { type Line, Session } from "./session.ts";
 
 export interface SessionLimits {
@@ -33,6 +34,8 @@ export interface SessionsOptions {
   events: Events;
   clock: Clock;
   onReadFailed: (error: Error) => void;
+  /** Present in a cluster. */
+  neighbours?: Neighbours | undefined;
 }
 
 /** Under this pool's name the journal keeps the queues of plain subscribers, by client id; no pool can have it. */
@@ -93,6 +96,80 @@ export class Sessions {
     if (pool === undefined) this.#route(session, filter, qos);
   }
 
+  /**
+   * A client connects: no other broker has it from now on. Without the engine only a client without a session can.
+   * @throws EquipoiseError EQ_ENGINE_AWAY
+   */
+  async claim(clientId: string, clean: boolean): Promise<void> {
+    const { neighbours } = this.#options;
+    if (neighbours === undefined) return;
+    try {
+      const { kept, moved } = await neighbours.own(clientId, clean);
+      if (this.#sessions.get(clientId)?.connected === true) return;
+      if (kept !== undefined) this.adopt(kept, false);
+      else this.forget(clientId);
+      if (moved) this.#giveUp(clientId);
+    } catch (error) {
+      if (!clean) throw error;
+    }
+  }
+
+  /** What is to be published when its broker dies with the client connected, as a PUBLISH frame. */
+  keepWill(clientId: string, frame: Buffer): void {
+    this.#options.neighbours?.keepWill(clientId, frame);
+  }
+
+  adopt({ clientId, subscriptions }: KeptSession, elsewhere: boolean): void {
+    const known = this.#sessions.get(clientId);
+    if (known?.connected === true) return;
+    const session = known ?? this.#create(clientId, false);
+    const wanted = new Map(subscriptions);
+    for (const text of [...session.subscriptions.keys()]) if (!wanted.has(text)) this.#drop(session, text);
+    for (const [text, qos] of wanted)
+      if (session.subscriptions.get(text) !== qos) this.#restore(session, text, qos);
+    if (elsewhere) this.#offlineSinceMs.delete(session);
+    else this.left(clientId);
+  }
+
+  forget(clientId: string): void {
+    const session = this.#sessions.get(clientId);
+    if (session === undefined || session.clean || session.connected) return;
+    this.#close(session);
+  }
+
+  takenOver(clientId: string): void {
+    const session = this.#sessions.get(clientId);
+    if (session === undefined) return;
+    session.disconnect("takenOver");
+    this.#offlineSinceMs.delete(session);
+    this.#giveUp(clientId);
+  }
+
+  /** What this broker holds for the client is another one's, or was. */
+  #giveUp(clientId: string): void {
+    const session = this.#sessions.get(clientId);
+    if (session === undefined || session.clean) return;
+    session.surrender();
+    const queue = session.queue?.queue;
+    if (queue !== undefined) this.#options.neighbours?.giveUp(queue);
+  }
+
+  left(clientId: string): void {
+    const session = this.#sessions.get(clientId);
+    if (session === undefined || session.clean || session.connected || this.#offlineSinceMs.has(session))
+      return;
+    this.#offlineSinceMs.set(session, this.#options.clock.monotonicMs());
+  }
+
+  *connected(): Iterable<{ clientId: string; clean: boolean }> {
+    for (const { clientId, clean, connected } of this.#sessions.values())
+      if (connected) yield { clientId, clean };
+  }
+
+  kept(): string[] {
+    return [...this.#sessions.values()].filter(({ clean }) => !clean).map(({ clientId }) => clientId);
+  }
+
   /** Calls back when the session's subscriptions are as safe as they are promised to be. */
   whenKept(session: Session, done: (error: Error | undefined) => void): void {
     if (session.clean) done(undefined);
@@ -139,6 +216,8 @@ export class Sessions {
   /** The connection of a session ended. @param failed it was not a clean DISCONNECT */
   detach(session: Session, failed: boolean): void {
     session.detach(failed);
+    this.#options.neighbours?.disown(session.clientId, session.clean);
+    this.#options.neighbours?.forgetWill(session.clientId);
     if (session.clean) return this.#end(session);
     for (const filter of session.subscriptions.keys()) this.#leave(session, filter);
     this.#offlineSinceMs.set(session, this.#options.clock.monotonicMs());
@@ -184,6 +263,7 @@ export class Sessions {
     const targets = this.#targetsOf(session);
     const old = targets.get(filter);
     if (old !== undefined) this.#options.router.remove(filter, old);
+    else if (session.clean) this.#options.neighbours?.want(filter);
     // One target for all filters of a QoS: what matches any of them stays in the order in which it came.
     const target = this.#targetOf(session, queue, qos);
     targets.set(filter, target);
@@ -192,11 +272,17 @@ export class Sessions {
   }
 
   unsubscribe(session: Session, text: string): void {
-    if (!session.subscriptions.delete(text)) return;
+    if (!session.subscriptions.has(text)) return;
+    this.#drop(session, text);
     this.#keep(session);
+  }
+
+  #drop(session: Session, text: string): void {
+    session.subscriptions.delete(text);
     const target = this.#targetsOf(session).get(text);
     if (target === undefined) return this.#leave(session, text);
     this.#options.router.remove(text, target);
+    if (session.clean) this.#options.neighbours?.wantNoMore(text);
     this.#targetsOf(session).delete(text);
   }
 
@@ -226,10 +312,14 @@ export class Sessions {
   }
 
   #end(session: Session): void {
-    session.end();
-    for (const text of [...session.subscriptions.keys()]) this.unsubscribe(session, text);
-    session.queue?.close();
+    this.#close(session);
     if (!session.clean) this.#options.journal.keepSession(session.clientId, undefined);
+  }
+
+  #close(session: Session): void {
+    session.end();
+    for (const text of [...session.subscriptions.keys()]) this.#drop(session, text);
+    session.queue?.close();
     this.#offlineSinceMs.delete(session);
     this.#woken.delete(session);
     if (this.#sessions.get(session.clientId) === session) this.#sessions.delete(session.clientId);
@@ -263,14 +353,16 @@ export class Sessions {
   }
 
   #openQueue(session: Session, queueId: QueueId | undefined): Backlog {
-    const { limits, journal, events, onReadFailed } = this.#options;
+    const { limits, journal, events, onReadFailed, neighbours } = this.#options;
+    const shared = queueId !== undefined && neighbours !== undefined;
     const { maxQueueBytes: maxBytes } = limits;
     const queue: Backlog = new Backlog({
-      limits: { maxBytes, maxHotBytes: queueId === undefined ? maxBytes : limits.maxHotBytes },
+      limits: { maxBytes, maxHotBytes: hotBytesOf(queueId, limits, shared) },
+      fed: shared,
       journal,
       queue: queueId,
       onReady: () => {
-        const messages = queue.full ? queue.dropOldest() : 0;
+        const messages = queue.full && !shared ? queue.dropOldest() : 0;
         if (messages > 0) events.emit({ event: "session.dropped", clientId: session.clientId, messages });
         this.#woken.add(session);
         this.#options.turn.request();
@@ -278,12 +370,24 @@ export class Sessions {
       onReadFailed,
     });
     session.queue = queue;
+    const fed = { backlog: queue, taken: true, dropAtBytes: maxBytes, wanted: () => session.wanted };
+    if (shared) neighbours.attach(queueId, fed);
     return queue;
   }
 
   #drain(): void {
     const woken = [...this.#woken];
     this.#woken.clear();
-    for (const session of woken) session.drain();
+    for (const session of woken) {
+      session.drain();
+      const queue = session.queue?.queue;
+      if (queue !== undefined) this.#options.neighbours?.ask(queue);
+    }
   }
+}
+
+/** What is fed is little, and in memory. */
+function hotBytesOf(queue: QueueId | undefined, limits: SessionLimits, shared: boolean): number {
+  if (shared) return Number.POSITIVE_INFINITY;
+  return queue === undefined ? limits.maxQueueBytes : limits.maxHotBytes;
 }

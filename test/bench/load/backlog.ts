@@ -7,7 +7,7 @@ import { settle } from "./settle.ts";
 
 /** Publishes `count` messages at QoS 1 until all are acknowledged. */
 export async function fill(load: Fill): Promise<Result> {
-  const meter = new Meter(load.pid);
+  const meter = new Meter(load);
   meter.begin();
   const share = load.count / load.publishers;
   await Promise.all(
@@ -58,7 +58,7 @@ const retryMs = 5;
 
 /** Tries to connect until somebody listens, joins, and takes everything. */
 export async function drain(load: Drain): Promise<Result> {
-  const meter = new Meter(process.pid);
+  const meter = new Meter({ pid: process.pid });
   meter.begin();
   let firstAtMs = 0;
   const arrivals = new Arrivals();

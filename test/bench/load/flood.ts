@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Flood, type Result, topicOf } from "./load.ts";
+import { type Flood, portOf, type Result, topicOf } from "./load.ts";
 import { Arrivals, Frames } from "./message.ts";
 import { Meter } from "./meter.ts";
 import { RawClient } from "./raw-client.ts";
@@ -55,7 +55,7 @@ async function subscribe(load: Flood, onArrival: () => void) {
       arrived.note(bytes, payload);
       onArrival();
     };
-    const client = await RawClient.connect(load.port, `bench-sub-${number}`, { onPublish });
+    const client = await RawClient.connect(portOf(load, number), `bench-sub-${number}`, { onPublish });
     await client.subscribe(load.filter, load.qos);
     clients.push(client);
   }
@@ -88,10 +88,10 @@ export async function flood(load: Flood): Promise<Result> {
   };
   const receivers = await subscribe(load, onArrival);
   for (const [number, publisher] of publishers.entries())
-    await publisher.connect(load.port, `bench-pub-${number}`, load.until === "puback");
+    await publisher.connect(portOf(load, number), `bench-pub-${number}`, load.until === "puback");
   for (const publisher of publishers) publisher.finished(0);
   await sleep(load.warmUpMs);
-  const meter = new Meter(load.pid);
+  const meter = new Meter(load);
   meter.begin();
   const before = receivers.arrived();
   await sleep(load.durationMs);

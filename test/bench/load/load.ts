@@ -4,6 +4,8 @@ interface Base {
   port: number;
   /** The broker's process, whose CPU time is read when measuring begins and ends. */
   pid: number;
+  /** More processes of the same subject: clients spread over those that listen, CPU time is read of all. */
+  others?: readonly { port?: number; pid: number }[];
   /** Each publisher has a topic of its own below it. */
   topics: string;
 }
@@ -68,11 +70,19 @@ export interface Result {
   elapsedMs: number;
   /** CPU time of the broker, and of the generator itself, while measuring. */
   brokerCpuUs: number;
+  /** In the order of `others`. */
+  othersCpuUs: number[];
   generatorCpuUs: number;
   /** From sending to arrival; present for `paced`. */
   latencyUs?: { p50: number; p99: number; max: number };
   /** Wall clock of the first message, to compare between processes; present for `drain`. */
   firstAtMs?: number;
+}
+
+/** Where the client of a number connects. */
+export function portOf({ port, others = [] }: Load, number: number): number {
+  const ports = [port, ...others.flatMap((other) => other.port ?? [])];
+  return ports[number % ports.length] as number;
 }
 
 export const topicOf = ({ topics }: Load, publisher: number): string => `${topics}/${publisher}`;

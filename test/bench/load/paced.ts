@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Paced, type Result, topicOf } from "./load.ts";
+import { type Paced, portOf, type Result, topicOf } from "./load.ts";
 import { Arrivals, ageUs, Frames } from "./message.ts";
 import { Meter } from "./meter.ts";
 import { RawClient } from "./raw-client.ts";
@@ -40,10 +40,10 @@ class Pacer {
   }
 }
 
-async function connectMany(port: number, name: string, count: number): Promise<RawClient[]> {
+async function connectMany(load: Paced, name: string, count: number): Promise<RawClient[]> {
   const clients: RawClient[] = [];
   for (let number = 0; number < count; number++)
-    clients.push(await RawClient.connect(port, `bench-${name}-${number}`));
+    clients.push(await RawClient.connect(portOf(load, number), `bench-${name}-${number}`));
   return clients;
 }
 
@@ -56,17 +56,17 @@ export async function paced(load: Paced): Promise<Result> {
     arrivals.note(bytes, payload);
     if (measuring) ages.push(ageUs(bytes, payload));
   };
-  const others = await connectMany(port, "idle", load.idle);
+  const others = await connectMany(load, "idle", load.idle);
   for (let number = 0; number < load.subscribers; number++) {
     const member = await RawClient.connect(port, `bench-sub-${number}`, { onPublish });
     await member.subscribe(load.filter, 1);
     others.push(member);
   }
-  const senders = await connectMany(port, "pub", publishers);
+  const senders = await connectMany(load, "pub", publishers);
   const pacer = new Pacer(senders, load);
   pacer.start();
   await sleep(load.warmUpMs);
-  const meter = new Meter(load.pid);
+  const meter = new Meter(load);
   meter.begin();
   measuring = true;
   await sleep(load.durationMs);

@@ -34,6 +34,8 @@ export interface EquipoiseOptions {
   dataDir?: string;
   /** Where the broker writes a CPU profile when it ends. */
   profileDir?: string | undefined;
+  /** More of the command line. */
+  args?: readonly string[];
   /** Of the declared pool; else the default. */
   strategy?: "round_robin";
 }
@@ -44,7 +46,7 @@ export interface EquipoiseSubject extends Subject {
 }
 
 export async function startEquipoise(
-  durability: "memory" | "disk",
+  durability: "memory" | "disk" | "cluster",
   options: EquipoiseOptions = {},
 ): Promise<EquipoiseSubject> {
   const { port = 0, profileDir } = options;
@@ -55,7 +57,7 @@ export async function startEquipoise(
   const dataDir = options.dataDir ?? directory;
   const profile = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
   const args = ["--config", configFile, "--listen", `mqtt://127.0.0.1:${port}`, "--data-dir", dataDir];
-  const command = [...profile, launcher, ...args, "--durability", durability];
+  const command = [...profile, launcher, ...args, "--durability", durability, ...(options.args ?? [])];
   const program = startCommand(cleanup, process.execPath, command);
   const ready = await program.event("ready");
   const [url = ""] = ready.listen as string[];

@@ -1,3 +1,4 @@
+import { startCluster } from "./cluster.ts";
 import { startEquipoise } from "./equipoise.ts";
 import { type Bounds, startMosquittoSubject } from "./mosquitto.ts";
 import type { Subject, SubjectName } from "./subject.ts";
@@ -8,6 +9,7 @@ export function startSubject(
   options: { profileDir?: string | undefined; bounds?: Bounds } = {},
 ): Promise<Subject> {
   if (name === "mosquitto") return startMosquittoSubject(options.bounds);
+  if (name === "cluster") return startCluster(options.profileDir);
   if (name === "round_robin") return startEquipoise("memory", { ...options, strategy: name });
   return startEquipoise(name, options);
 }

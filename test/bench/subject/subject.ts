@@ -1,5 +1,5 @@
 /** A broker under measurement, as a process of its own that is started fresh for every round. */
-export const subjectNames = ["memory", "disk", "round_robin", "mosquitto"] as const;
+export const subjectNames = ["memory", "disk", "cluster", "round_robin", "mosquitto"] as const;
 
 /** Equipoise by its durability, or in memory with another strategy than its default, or mosquitto. */
 export type SubjectName = (typeof subjectNames)[number];
@@ -8,6 +8,8 @@ export interface Subject {
   readonly name: SubjectName;
   readonly port: number;
   readonly pid: number;
+  /** Of a cluster: its other brokers, and last its engine, which has no port for clients. */
+  readonly others?: readonly { port?: number; pid: number }[];
   /** Ends it and removes its data. */
   stop(): Promise<void>;
 }

@@ -1,0 +1,117 @@
+/** Sessions that outlive their connection, the same on all brokers, and which broker each client is connected to. */
+import { EquipoiseError } from "@equipoise/shared";
+import type { KeptSession } from "../journal/journal.ts";
+import type { Owned } from "../session/neighbours.ts";
+import type { Engine } from "./engine.ts";
+import type { Keys } from "./keys.ts";
+
+/** How other brokers' clients reach this broker's sessions. */
+export interface SessionBook {
+  /** A session as another broker has left it. @param elsewhere its client is connected there */
+  adopt(kept: KeptSession, elsewhere: boolean): void;
+  /** The session has ended on another broker. */
+  forget(clientId: string): void;
+  /** The client has connected to another broker. */
+  takenOver(clientId: string): void;
+  /** The client of a session that is known here has gone from the broker where it was. */
+  left(clientId: string): void;
+  /** Clients that are connected here. */
+  connected(): Iterable<{ clientId: string; clean: boolean }>;
+  /** Sessions that are known here and outlive their connection. */
+  kept(): Iterable<string>;
+}
+
+export interface ClientsOptions {
+  engine: Engine;
+  keys: Keys;
+  consumer: string;
+  book: () => SessionBook;
+  onFailed: (error: unknown) => void;
+}
+
+export class Clients {
+  readonly #options: ClientsOptions;
+
+  constructor(options: ClientsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws EquipoiseError EQ_ENGINE_AWAY: whether the client has a session is not known */
+  async own(clientId: string, clean: boolean): Promise<Owned> {
+    const { engine, keys, consumer } = this.#options;
+    const reply = await engine.run("own", [keys.prefix], [consumer, clientId, clean ? "1" : "0"]);
+    const [moved, kept] = reply as [number, Buffer | null];
+    return { moved: moved === 1, kept: kept === null ? undefined : sessionOf(clientId, kept) };
+  }
+
+  disown(clientId: string, clean: boolean): void {
+    const { engine, keys, consumer, onFailed } = this.#options;
+    if (engine.here) {
+      engine.run("disown", [keys.prefix], [consumer, clientId, clean ? "1" : "0"]).catch(onFailed);
+    }
+  }
+
+  /** All sessions as the engine has them. @throws EquipoiseError EQ_ENGINE_AWAY */
+  async load(): Promise<void> {
+    const { engine, keys, consumer, book } = this.#options;
+    const [kept, owners] = (await Promise.all([
+      engine.ask("HGETALL", keys.sessions),
+      engine.ask("HGETALL", keys.owners),
+    ])) as [Buffer[], Buffer[]];
+    const owner = new Map(pairsOf(owners).map(([clientId, broker]) => [clientId, String(broker)]));
+    const known = new Set<string>();
+    for (const [clientId, subscriptions] of pairsOf(kept)) {
+      known.add(clientId);
+      const at = owner.get(clientId);
+      book().adopt(sessionOf(clientId, subscriptions), at !== undefined && at !== consumer);
+    }
+    for (const clientId of book().kept()) if (!known.has(clientId)) book().forget(clientId);
+  }
+
+  /** The engine was away: whoever has connected meanwhile is said to be here. */
+  ownAll(): void {
+    const { engine, keys, consumer, book, onFailed } = this.#options;
+    for (const { clientId } of book().connected())
+      engine.ask("HSETNX", keys.owners, clientId, consumer).catch(onFailed);
+  }
+
+  /** Takes a line of the cluster's news, if it is about clients. */
+  hear(what: string, rest: string): void {
+    if (what === "session") return void this.#adopt(rest);
+    if (what === "left") return this.#options.book().left(rest);
+    if (what !== "owned") return;
+    const space = rest.indexOf(" ");
+    if (rest.slice(0, space) !== this.#options.consumer)
+      this.#options.book().takenOver(rest.slice(space + 1));
+  }
+
+  async #adopt(clientId: string): Promise<void> {
+    const { engine, keys, consumer, book, onFailed } = this.#options;
+    try {
+      const [kept, owner] = await Promise.all([
+        engine.ask("HGET", keys.sessions, clientId),
+        engine.ask("HGET", keys.owners, clientId),
+      ]);
+      if (kept === null) book().forget(clientId);
+      else
+        book().adopt(
+          sessionOf(clientId, kept as Buffer),
+          owner !== null && String(owner as Buffer) !== consumer,
+        );
+    } catch (error) {
+      if (!(error instanceof EquipoiseError)) throw error;
+      onFailed(error);
+    }
+  }
+}
+
+function sessionOf(clientId: string, subscriptions: Buffer): KeptSession {
+  return { clientId, subscriptions: JSON.parse(subscriptions.toString("utf8")) };
+}
+
+function pairsOf(flat: readonly Buffer[]): [string, Buffer][] {
+  return Array.from({ length: flat.length / 2 }, (_, at) => [
+    String(flat[2 * at]),
+    flat[2 * at + 1] as Buffer,
+  ]);
+}

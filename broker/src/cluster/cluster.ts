@@ -1,0 +1,375 @@
+/**
+ * Several brokers on one Redis: a message waits in the cluster's queue, not in a broker. A broker stores what is
+ * published to it, takes from the queues what its own members have credit for, and settles what they acknowledge.
+ */
+import { randomBytes } from "node:crypto";
+import { type Clock, EquipoiseError } from "@equipoise/shared";
+import type { RedisOptions } from "ioredis";
+import type { Events } from "../events.ts";
+import type { Chunk } from "../journal/chunk.ts";
+import type { QueueId } from "../journal/journal.ts";
+import type { DeadLetterBook } from "../pool/dead-letters.ts";
+import type { Fed } from "../pool/feed.ts";
+import type { PoolPolicy } from "../pool/pool.ts";
+import type { Neighbours, Owned } from "../session/neighbours.ts";
+import type { Turn } from "../turn.ts";
+import { Appender } from "./appender.ts";
+import { ClusterDeadLetters } from "./dead-letters.ts";
+import { Engine } from "./engine.ts";
+import { decodeEntry } from "./entry.ts";
+import { Feeder } from "./feeder.ts";
+import { ClusterJournal } from "./journal.ts";
+import { Keys, parseQueueName } from "./keys.ts";
+import { Knowledge, type Participant } from "./knowledge.ts";
+import { brokerOf, Liveness } from "./liveness.ts";
+import { decodeRetained } from "./notes.ts";
+import type { SharedQueue } from "./queue.ts";
+import { type PoolBook, Registry } from "./registry.ts";
+import { Settler } from "./settler.ts";
+
+const tendPeriodMs = 1_000;
+const auditDelayMs = 500;
+
+export interface ClusterOptions extends Participant {
+  address: RedisOptions;
+  /** Replicas that must have a message before it is acknowledged. */
+  minReplicas: number;
+  /** Brokers of one name share everything. */
+  name: string;
+  brokerId: string;
+  clock: Clock;
+  turn: Turn;
+  events: Events;
+  /** The pools, which are made later than the cluster. */
+  book: () => PoolBook;
+  /** Messages of another broker for plain subscribers here. */
+  onRelayed: (chunk: Chunk) => void;
+  /** `degraded` is not what it was. */
+  onStateChange: () => void;
+}
+
+export class Cluster implements Neighbours {
+  readonly journal: ClusterJournal;
+  readonly #options: ClusterOptions;
+  readonly #keys: Keys;
+  readonly #consumer: string;
+  readonly #engine: Engine;
+  readonly #registry: Registry;
+  readonly #appender: Appender;
+  readonly #settler: Settler;
+  readonly #feeder: Feeder;
+  readonly #liveness: Liveness;
+  readonly #knowledge: Knowledge;
+  #dead: ClusterDeadLetters | undefined;
+  #cancelAudit: (() => void) | undefined;
+  #learned = false;
+  #cancelTend: (() => void) | undefined;
+
+  constructor(options: ClusterOptions) {
+    const { name, brokerId, clock, book } = options;
+    this.#options = options;
+    this.#keys = new Keys(name);
+    this.#consumer = `${brokerId}#${randomBytes(6).toString("hex")}`;
+    this.#engine = this.#createEngine();
+    const engine = this.#engine;
+    const onFailed = (error: unknown): void => this.#noteFailure(error);
+    const common = { engine, keys: this.#keys, consumer: this.#consumer, clock, onFailed };
+    const onOpened = (queue: SharedQueue): void => this.#feeder.ask(queue);
+    this.#registry = new Registry({ ...common, book, onOpened });
+    this.#settler = new Settler(common);
+    this.#knowledge = new Knowledge({
+      ...common,
+      participant: options,
+      nextQueueId: () => this.journal.nextQueueId(),
+    });
+    this.#appender = this.#createAppender();
+    this.journal = new ClusterJournal({
+      ...common,
+      ...{ registry: this.#registry, appender: this.#appender, settler: this.#settler },
+      ...{ relays: this.#knowledge.relays, notes: this.#knowledge.notes },
+      start: () => this.#start(),
+      stop: () => this.#stop(),
+    });
+    this.#feeder = this.#createFeeder();
+    this.#liveness = this.#createLiveness(onFailed);
+  }
+
+  #createEngine(): Engine {
+    const { address, clock, events, onStateChange } = this.#options;
+    const { news, retainedNews } = this.#keys;
+    return new Engine({
+      address,
+      clock,
+      channels: [news, retainedNews, this.#keys.link(this.#consumer)],
+      onHere: () => this.#onHere(),
+      onAway: (reason) => {
+        events.emit({ event: "engine.away", reason });
+        onStateChange();
+      },
+      onMessage: (channel, message) => this.#onMessage(channel, message),
+    });
+  }
+
+  #createAppender(): Appender {
+    const { minReplicas, onStateChange } = this.#options;
+    return new Appender({
+      ...{ engine: this.#engine, keys: this.#keys, consumer: this.#consumer, minReplicas },
+      onShort: onStateChange,
+      onDropped: ({ name }, messages) => this.#onDropped(name, messages),
+      onStored: ({ name }) => {
+        const queue = this.#registry.named(name);
+        if (queue !== undefined) this.#feeder.stored(queue);
+      },
+    });
+  }
+
+  #createFeeder(): Feeder {
+    const { clock, turn, events } = this.#options;
+    return new Feeder({
+      ...{ engine: this.#engine, consumer: this.#consumer, clock },
+      nextChunkId: () => this.journal.nextId(),
+      request: () => turn.request(),
+      onAbandoned: (queue) => void this.#giveBack(queue),
+      onUnknown: ({ pool }) => events.emit({ event: "entry.unknown", pool }),
+      onFailed: (queues, error) => this.#onFeedFailed(queues, error),
+    });
+  }
+
+  #createLiveness(onFailed: (error: unknown) => void): Liveness {
+    const { brokerId, clock } = this.#options;
+    return new Liveness({
+      ...{ engine: this.#engine, keys: this.#keys, consumer: this.#consumer, brokerId, clock },
+      onTakenForDead: () => this.#onTakenForDead(),
+      onDead: (dead) => this.#onDead(dead),
+      onBeat: (version) => this.#onBeat(version),
+      onFailed,
+    });
+  }
+
+  /** The dead letters of all brokers. */
+  deadLetters(options: {
+    maxPerPool: number;
+    publish: (topic: string, payload: Buffer) => void;
+  }): DeadLetterBook {
+    const { events } = this.#options;
+    const dead = new ClusterDeadLetters({
+      ...{ engine: this.#engine, keys: this.#keys, journal: this.journal, events },
+      ...options,
+    });
+    this.#dead = dead;
+    return dead;
+  }
+
+  /** The engine is away: nothing is acknowledged to publishers. */
+  get degraded(): boolean {
+    return !this.#engine.here || this.#appender.short;
+  }
+
+  /** Adds the cluster's part of a turn behind those that find out what is wanted. */
+  join(): void {
+    this.#options.turn.addStep(() => this.#feeder.step());
+  }
+
+  /** Some broker has members for the pool. */
+  taken(pool: string): boolean {
+    return this.#registry.taken(pool);
+  }
+
+  attach(id: QueueId, fed: Fed): void {
+    const queue = this.#registry.get(id);
+    if (queue === undefined) throw new Error(`queue ${id} was not opened`);
+    queue.fed = fed;
+    queue.terms = { dropAtBytes: fed.dropAtBytes };
+    void this.#registry.open(queue);
+  }
+
+  ask(id: QueueId): void {
+    const queue = this.#registry.get(id);
+    if (queue !== undefined) this.#feeder.ask(queue);
+  }
+
+  empty(id: QueueId): void {
+    const queue = this.#registry.get(id);
+    if (queue !== undefined) void this.#registry.empty(queue);
+  }
+
+  want(filter: string): void {
+    this.#knowledge.relays.want(filter);
+  }
+
+  wantNoMore(filter: string): void {
+    this.#knowledge.relays.wantNoMore(filter);
+  }
+
+  own(clientId: string, clean: boolean): Promise<Owned> {
+    return this.#knowledge.clients.own(clientId, clean);
+  }
+
+  disown(clientId: string, clean: boolean): void {
+    this.#knowledge.clients.disown(clientId, clean);
+  }
+
+  /** A policy with what operators have said of its pool, on any broker. */
+  tuned(policy: PoolPolicy): PoolPolicy {
+    return this.#knowledge.tunings.tuned(policy);
+  }
+
+  /** A pool was tuned here. */
+  shareTuning(policy: PoolPolicy): void {
+    void this.#knowledge.tunings.share(policy);
+  }
+
+  keepWill(clientId: string, frame: Buffer): void {
+    this.#knowledge.wills.keep(clientId, frame);
+  }
+
+  forgetWill(clientId: string): void {
+    this.#knowledge.wills.forget(clientId);
+  }
+
+  async #start() {
+    await this.#engine.start();
+    try {
+      await this.#liveness.start();
+    } catch (error) {
+      await this.#engine.stop();
+      throw error;
+    }
+    this.#cancelTend = this.#options.clock.every(tendPeriodMs, () => void this.#tend());
+    await this.#knowledge.learn();
+    return { queues: [], retained: [], sessions: [] };
+  }
+
+  async #tend(): Promise<void> {
+    await this.#registry.tend();
+    const pools = new Set(Array.from(this.#registry.all(), ({ pool }) => pool));
+    await this.#dead?.refresh(pools).catch((error: unknown) => this.#noteFailure(error));
+  }
+
+  /** Says what is settled, and leaves the rest to the others. */
+  async #stop(): Promise<void> {
+    this.#cancelTend?.();
+    this.#cancelAudit?.();
+    await this.#settler.flush(true);
+    await this.#liveness.stop();
+    await this.#engine.stop();
+  }
+
+  /** In this order on one connection: queues exist before anything is stored in them. */
+  #onHere(): void {
+    this.#options.events.emit({ event: "engine.here" });
+    this.#options.onStateChange();
+    for (const queue of this.#registry.all()) {
+      queue.released = true;
+      queue.empty = false;
+      void this.#registry.open(queue);
+    }
+    void this.#knowledge.notes.send();
+    this.#appender.resend();
+    this.#knowledge.tell();
+    if (this.#learned) this.#knowledge.learn().catch((error: unknown) => this.#noteFailure(error));
+    this.#learned = true;
+    void this.#settler.flush(true);
+    void this.#liveness.beat();
+    // What was asked over the broken connection may arrive behind what is asked over the new one.
+    this.#cancelAudit?.();
+    this.#cancelAudit = this.#options.clock.after(auditDelayMs, () => void this.#audit());
+  }
+
+  async #audit(): Promise<void> {
+    if (!this.#engine.here) return;
+    // News may have come before this broker listened again.
+    await this.#knowledge.learn().catch((error: unknown) => this.#noteFailure(error));
+    for (const queue of this.#registry.all()) await this.#feeder.audit(queue);
+  }
+
+  #onMessage(channel: string, message: Buffer): void {
+    if (channel === this.#keys.news) return this.#onNews(message.toString());
+    if (channel === this.#keys.retainedNews) {
+      const { topic, frame } = decodeRetained(message);
+      return this.#options.onRetained(topic, frame);
+    }
+    const entry = decodeEntry("", message, this.journal.nextId());
+    if (entry !== undefined) this.#options.onRelayed(entry.slice.chunk);
+  }
+
+  #onNews(news: string): void {
+    const space = news.indexOf(" ");
+    const what = news.slice(0, space);
+    const rest = news.slice(space + 1);
+    this.#knowledge.hear(what, rest);
+    const queue = what === "released" ? this.#registry.named(rest) : undefined;
+    if (queue === undefined) return;
+    queue.released = true;
+    this.#feeder.ask(queue);
+  }
+
+  #onDropped(name: string, messages: number): void {
+    const { pool, filter } = parseQueueName(name);
+    const { events } = this.#options;
+    if (pool === "") events.emit({ event: "session.dropped", clientId: filter, messages });
+    else events.emit({ event: "pool.dropped", pool, messages });
+  }
+
+  /** What this broker holds of a session's queue is another broker's: the client has connected there. */
+  giveUp(id: QueueId): void {
+    const queue = this.#registry.get(id);
+    queue?.lose();
+    if (queue !== undefined) queue.released = true;
+  }
+
+  #onBeat(version: number): void {
+    void this.#registry.sync(version);
+    const pressed: SharedQueue[] = [];
+    for (const queue of this.#registry.all()) {
+      if (!queue.opened) void this.#registry.open(queue);
+      this.#feeder.ask(queue);
+      if (queue.fed?.backlog.pressed === true) pressed.push(queue);
+    }
+    if (pressed.length > 0) void this.#settler.ask(pressed);
+  }
+
+  #onDead(dead: readonly string[]): void {
+    for (const consumer of dead) {
+      this.#options.events.emit({ event: "broker.dead", broker: brokerOf(consumer) });
+      void this.#knowledge.wills.execute(consumer);
+    }
+  }
+
+  #onTakenForDead(): void {
+    this.#options.events.emit({ event: "broker.takenForDead" });
+    this.#knowledge.tell();
+    for (const queue of this.#registry.all()) {
+      queue.lose();
+      queue.released = true;
+      this.#feeder.ask(queue);
+    }
+  }
+
+  /** Nobody here takes from the queue any more: others may have what waits here for it. */
+  async #giveBack(queue: SharedQueue): Promise<void> {
+    await this.#settler.flush(true);
+    try {
+      const args = [this.#consumer, this.#keys.news, queue.name];
+      await this.#engine.run("giveBack", [queue.stream], args);
+      queue.lose();
+    } catch (error) {
+      this.#noteFailure(error);
+    }
+  }
+
+  #onFeedFailed(queues: Iterable<SharedQueue>, error: EquipoiseError): void {
+    this.#noteFailure(error);
+    for (const queue of queues) {
+      // Opened again with the next beat.
+      queue.opened = false;
+    }
+  }
+
+  /** That the engine is away is said once. */
+  #noteFailure(error: unknown): void {
+    if (!(error instanceof EquipoiseError)) throw error;
+    if (error.code === "EQ_ENGINE_AWAY") return;
+    this.#options.events.emit({ event: "journal.failed", code: error.code, detail: error.message });
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * The connection to Redis. It is away when it is closed, when it has not answered for `silenceMs`, or when it refuses to
+ * write because it is not the primary any more; what was asked then fails with EQ_ENGINE_AWAY, and the engine is tried
+ * again until it is back. What is asked of it is answered in order, on one connection.
+ */
+import { createHash } from "node:crypto";
+import { type Clock, EquipoiseError, reasonOf } from "@equipoise/shared";
+import { Redis, type RedisOptions } from "ioredis";
+import { type ScriptName, scripts } from "./scripts.ts";
+
+/** The engine's own word, as far as brokers use it. */
+export type Reply = Buffer | number | null | Reply[];
+export type Argument = string | number | Buffer;
+
+/** Longest silence after a question. */
+const silenceMs = 800;
+const silenceCheckMs = 100;
+/** Time for a new connection to be of use. */
+const patienceMs = 1_500;
+const connectTimeoutMs = 1_000;
+const retryMs = 100;
+const oldestMajorVersion = 7;
+
+export interface EngineOptions {
+  /** Where it is, as `engineAddress` reads it. */
+  address: RedisOptions;
+  clock: Clock;
+  /** The engine answers again: called before anything else can be asked, with its scripts loaded. */
+  onHere: () => void;
+  onAway: (reason: string) => void;
+  /** Listened to all the time. */
+  channels: readonly string[];
+  onMessage: (channel: string, message: Buffer) => void;
+}
+
+const hashes = Object.fromEntries(
+  Object.entries(scripts).map(([name, text]) => [name, createHash("sha1").update(text).digest("hex")]),
+) as Record<ScriptName, string>;
+
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #main: Redis;
+  /** Waits for messages of queues that were empty. */
+  readonly #watch: Redis;
+  readonly #news: Redis;
+  readonly #connections: readonly Redis[];
+  #here = false;
+  #started = false;
+  #triedAtMs = 0;
+  #stopped = false;
+  #watchId = 0;
+  #lastReason = "";
+  /** When the questions that have no answer yet were asked, monotonic. */
+  readonly #asked = new Set<{ atMs: number }>();
+  #cancelCheck: (() => void) | undefined;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    const common = {
+      ...options.address,
+      lazyConnect: true,
+      connectTimeout: connectTimeoutMs,
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => (this.#stopped ? null : retryMs),
+      sentinelRetryStrategy: () => (this.#stopped || !this.#started ? null : retryMs),
+      sentinelMaxConnections: 10,
+      protocol: 2 as const,
+      replyMapping: "legacy" as const,
+      disableClientInfo: true,
+    };
+    this.#main = new Redis(common);
+    this.#watch = new Redis(common);
+    this.#news = new Redis({ ...common, autoResubscribe: true });
+    this.#connections = [this.#main, this.#watch, this.#news];
+    for (const connection of this.#connections) {
+      connection.on("error", (error: Error) => {
+        this.#lastReason = reasonOf(error);
+      });
+    }
+  }
+
+  /** It answers. */
+  get here(): boolean {
+    return this.#here;
+  }
+
+  /** @throws EquipoiseError EQ_ENGINE_AWAY, EQ_ENGINE_UNFIT */
+  async start(): Promise<void> {
+    const { clock, channels, onMessage } = this.#options;
+    try {
+      for (const connection of this.#connections) await connection.connect();
+      await this.#news.subscribe(...channels);
+    } catch (error) {
+      await this.stop();
+      throw new EquipoiseError("EQ_ENGINE_AWAY", this.#lastReason || reasonOf(error), { cause: error });
+    }
+    this.#news.on("messageBuffer", (channel: Buffer, message: Buffer) =>
+      onMessage(channel.toString(), message),
+    );
+    await this.#requireFitness();
+    await this.#prepare();
+    this.#started = true;
+    for (const connection of this.#connections) {
+      connection.on("close", () => this.#leave(this.#lastReason || "the connection was closed"));
+      connection.on("ready", () => void this.#return());
+    }
+    this.#cancelCheck = clock.every(silenceCheckMs, () => this.#checkSilence());
+  }
+
+  async #requireFitness(): Promise<void> {
+    const info = await this.#main.info();
+    const version = /^redis_version:(\S+)/m.exec(info)?.[1] ?? "unknown";
+    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? "noeviction";
+    const major = Number(version.split(".")[0]);
+    let fault: string | undefined;
+    if (!(major >= oldestMajorVersion))
+      fault = `version ${version}, needed is ${oldestMajorVersion}.0 or newer`;
+    else if (policy !== "noeviction") fault = `maxmemory-policy ${policy} would drop acknowledged messages`;
+    if (fault === undefined) return;
+    await this.stop();
+    throw new EquipoiseError("EQ_ENGINE_UNFIT", fault);
+  }
+
+  /** Loads the scripts; from then on the engine is here. */
+  async #prepare(): Promise<void> {
+    const loaded = Object.values(scripts).map((text) => this.#main.script("LOAD", text));
+    await Promise.all(loaded);
+    this.#watchId = await this.#watch.client("ID");
+    this.#lastReason = "";
+    this.#here = true;
+    this.#options.onHere();
+  }
+
+  async #return(): Promise<void> {
+    if (this.#here || this.#connections.some(({ status }) => status !== "ready")) return;
+    try {
+      await this.#prepare();
+    } catch (error) {
+      this.#lastReason = reasonOf(error);
+      this.#reconnect();
+    }
+  }
+
+  #leave(reason: string): void {
+    if (!this.#here) return;
+    this.#here = false;
+    this.#asked.clear();
+    this.#reconnect();
+    if (!this.#stopped) this.#options.onAway(reason);
+  }
+
+  /** All begin anew together: what was asked on one of them may be about what happened on another. */
+  #reconnect(): void {
+    this.#triedAtMs = this.#options.clock.monotonicMs();
+    for (const connection of this.#connections) {
+      // Not `disconnect`: that waits for the other side, which may be frozen.
+      if (connection.status === "end") connection.connect().catch(() => {});
+      else if (connection.stream?.destroyed === false) connection.stream.destroy();
+    }
+  }
+
+  #checkSilence(): void {
+    const { clock } = this.#options;
+    // One that is frozen lets itself be connected to, and there may be another primary by now.
+    if (!this.#here && clock.monotonicMs() - this.#triedAtMs > patienceMs) this.#reconnect();
+    for (const { atMs } of this.#asked) {
+      if (clock.monotonicMs() - atMs > silenceMs) this.#leave(`no answer within ${silenceMs} ms`);
+      return;
+    }
+  }
+
+  /**
+   * Runs a script.
+   * @throws EquipoiseError EQ_ENGINE_AWAY, EQ_STORE_FULL, EQ_STORE_FAILED
+   */
+  run(script: ScriptName, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
+    return this.ask("EVALSHA", hashes[script], keys.length, ...keys, ...args);
+  }
+
+  /** @throws EquipoiseError EQ_ENGINE_AWAY, EQ_STORE_FULL, EQ_STORE_FAILED */
+  async ask(command: string, ...args: Argument[]): Promise<Reply> {
+    if (!this.#here) throw new EquipoiseError("EQ_ENGINE_AWAY", "the engine is away");
+    const asked = { atMs: this.#options.clock.monotonicMs() };
+    this.#asked.add(asked);
+    try {
+      return (await this.#main.callBuffer(command, ...args)) as Reply;
+    } catch (error) {
+      throw this.#judge(error);
+    } finally {
+      this.#asked.delete(asked);
+    }
+  }
+
+  /** Waits up to `waitMs` for what a blocking command brings. @throws EquipoiseError as `ask` */
+  async watch(command: string, ...args: Argument[]): Promise<Reply> {
+    if (!this.#here) throw new EquipoiseError("EQ_ENGINE_AWAY", "the engine is away");
+    try {
+      return (await this.#watch.callBuffer(command, ...args)) as Reply;
+    } catch (error) {
+      throw this.#judge(error);
+    }
+  }
+
+  /** Ends the wait that is under way. */
+  async wakeWatch(): Promise<void> {
+    await this.ask("CLIENT", "UNBLOCK", this.#watchId);
+  }
+
+  #judge(error: unknown): EquipoiseError {
+    const reason = reasonOf(error);
+    const code = codeOf(error);
+    if (code === "EQ_ENGINE_AWAY") this.#leave(reason);
+    return new EquipoiseError(code, reason, { cause: error });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#here = false;
+    this.#cancelCheck?.();
+    for (const connection of this.#connections) connection.disconnect();
+  }
+}
+
+/** A demoted or loading engine is as good as none; one that is full or cannot write answers, and refuses. */
+function codeOf(error: unknown): "EQ_ENGINE_AWAY" | "EQ_STORE_FULL" | "EQ_STORE_FAILED" {
+  if (!(error instanceof Error) || error.name !== "ReplyError") return "EQ_ENGINE_AWAY";
+  if (/^(READONLY|LOADING|MASTERDOWN|NOSCRIPT)\b/.test(error.message)) return "EQ_ENGINE_AWAY";
+  return /\bOOM\b/.test(error.message) ? "EQ_STORE_FULL" : "EQ_STORE_FAILED";
+}

@@ -1,0 +1,212 @@
+/**
+ * Takes messages from the cluster's queues, for each of them only as many as this broker's members have credit for, so
+ * that brokers balance by capacity without talking to each other. First what other brokers have released, which is
+ * older; then what nobody has had. A queue that was found empty is watched on a connection of its own.
+ */
+import { type Clock, EquipoiseError } from "@equipoise/shared";
+import type { Engine, Reply } from "./engine.ts";
+import { decodeEntry } from "./entry.ts";
+import type { SharedQueue } from "./queue.ts";
+import { group } from "./scripts.ts";
+
+/** Most entries that one question asks for. */
+const maxEntries = 64;
+const watchMs = 2_000;
+/** More than that is never asked for without an answer. */
+const watchGraceMs = 200;
+const maxAudited = 1_000;
+
+export interface FeederOptions {
+  engine: Engine;
+  consumer: string;
+  clock: Clock;
+  nextChunkId: () => number;
+  /** Has `step` called at the end of the turn. */
+  request: () => void;
+  /** Members have left and messages wait here for nobody. */
+  onAbandoned: (queue: SharedQueue) => void;
+  /** An entry was written by a newer version. */
+  onUnknown: (queue: SharedQueue) => void;
+  /** The engine answers, and refuses: the queue is not asked for until it is open again. */
+  onFailed: (queues: Iterable<SharedQueue>, error: EquipoiseError) => void;
+}
+
+export class Feeder {
+  readonly #options: FeederOptions;
+  readonly #asked = new Set<SharedQueue>();
+  /** Empty queues that members wait for. */
+  readonly #hungry = new Set<SharedQueue>();
+  #watched: ReadonlySet<SharedQueue> | undefined;
+  #waking = false;
+
+  constructor(options: FeederOptions) {
+    this.#options = options;
+  }
+
+  /** The queue's need has changed, or it may have messages. */
+  ask(queue: SharedQueue): void {
+    this.#asked.add(queue);
+    this.#options.request();
+  }
+
+  /** Messages were stored in the queue by this broker. */
+  stored(queue: SharedQueue): void {
+    // Who watches it is given them without asking.
+    if (this.#watched?.has(queue) === true) return;
+    queue.empty = false;
+    this.ask(queue);
+  }
+
+  /** Once a turn: asks the engine for what is wanted. */
+  step(): void {
+    if (!this.#options.engine.here) return;
+    const asked = [...this.#asked];
+    this.#asked.clear();
+    for (const queue of asked) this.#feed(queue);
+    if (this.#hungry.size > 0) this.#watch();
+  }
+
+  #feed(queue: SharedQueue): void {
+    const wanted = queue.fed?.wanted();
+    if (wanted === undefined) {
+      this.#hungry.delete(queue);
+      const { backlog } = queue.fed ?? {};
+      if (backlog !== undefined && backlog.waiting > 0 && backlog.inFlight === 0)
+        this.#options.onAbandoned(queue);
+      return;
+    }
+    if (queue.reading || !queue.opened) return;
+    if (wanted <= 0) this.#hungry.delete(queue);
+    else if (queue.released || !queue.empty) void this.#read(queue, wanted);
+    else this.#hungry.add(queue);
+  }
+
+  /**
+   * Takes what the engine has given to this broker without an answer that arrived: its connection broke between the
+   * two.
+   */
+  async audit(queue: SharedQueue): Promise<void> {
+    const { engine, consumer, clock } = this.#options;
+    if (queue.fed === undefined || !queue.opened) return;
+    const pending = await this.#attempt(queue, () =>
+      engine.ask("XPENDING", queue.stream, group, "-", "+", maxAudited, consumer),
+    );
+    const ids = ((pending ?? []) as [Buffer][]).map(([id]) => id.toString("latin1"));
+    if (unknownOf(queue, ids).length === 0) return;
+    // What the other connection is just bringing is not missing.
+    await new Promise<void>((resolve) => clock.after(watchGraceMs, resolve));
+    const missing = unknownOf(queue, ids);
+    if (missing.length === 0) return;
+    const claimed = await this.#attempt(queue, () =>
+      engine.run("claim", [queue.stream, queue.state], [consumer, ...missing]),
+    );
+    for (const taken of (claimed ?? []) as Taken[]) this.#take(queue, ...taken);
+  }
+
+  async #read(queue: SharedQueue, wanted: number): Promise<void> {
+    const { engine, consumer } = this.#options;
+    const { released } = queue;
+    // Before the answer: what is released from now on is news.
+    queue.released = false;
+    const args = [consumer, wanted, released ? "1" : "0", maxEntries];
+    const reply = await this.#attempt(queue, () => engine.run("take", [queue.stream, queue.state], args));
+    if (reply === undefined) queue.released = true;
+    if (reply === undefined) return;
+    const [empty, more, entries] = reply as [number, number, Taken[]];
+    if (more === 1) queue.released = true;
+    queue.empty = empty === 1;
+    for (const taken of entries) this.#take(queue, ...taken);
+    this.ask(queue);
+  }
+
+  /** `undefined` when the engine did not do it. */
+  async #attempt(queue: SharedQueue, work: () => Promise<Reply>): Promise<Reply | undefined> {
+    queue.reading = true;
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof EquipoiseError)) throw error;
+      if (error.code !== "EQ_ENGINE_AWAY") this.#options.onFailed([queue], error);
+      return undefined;
+    } finally {
+      queue.reading = false;
+    }
+  }
+
+  #take(
+    queue: SharedQueue,
+    id: Buffer,
+    content: Buffer,
+    unsettled: Buffer | null = null,
+    failures: Buffer | null = null,
+  ): void {
+    const entry = decodeEntry(
+      id.toString("latin1"),
+      content,
+      this.#options.nextChunkId(),
+      unsettled,
+      failures,
+    );
+    if (entry === undefined) this.#options.onUnknown(queue);
+    else queue.take(entry);
+  }
+
+  #watch(): void {
+    if (this.#watched === undefined) return void this.#wait();
+    if (this.#waking) return;
+    for (const queue of this.#hungry) {
+      if (this.#watched.has(queue)) continue;
+      // It waits for others: let it begin anew, with this one.
+      this.#waking = true;
+      return void this.#options.engine.wakeWatch().catch(() => {});
+    }
+  }
+
+  async #wait(): Promise<void> {
+    const { engine, consumer } = this.#options;
+    const watched = new Set(this.#hungry);
+    this.#watched = watched;
+    const streams = Array.from(watched, ({ stream }) => stream);
+    const last = streams.map(() => ">");
+    const start = ["GROUP", group, consumer, "COUNT", 1, "BLOCK", watchMs, "STREAMS"];
+    try {
+      this.#onWatched(watched, await engine.watch("XREADGROUP", ...start, ...streams, ...last));
+    } catch (error) {
+      if (!(error instanceof EquipoiseError)) throw error;
+      for (const queue of watched) this.#hungry.delete(queue);
+      // One of them has ended: the others are watched again.
+      if (error.message.startsWith("UNBLOCKED")) for (const queue of watched) this.ask(queue);
+      else if (error.code !== "EQ_ENGINE_AWAY") this.#options.onFailed(watched, error);
+    } finally {
+      this.#watched = undefined;
+      this.#waking = false;
+    }
+  }
+
+  #onWatched(watched: ReadonlySet<SharedQueue>, reply: Reply): void {
+    for (const { stream, entries } of entriesOf(reply)) {
+      const queue = [...watched].find((each) => each.stream === stream);
+      if (queue === undefined) continue;
+      queue.empty = false;
+      for (const [id, [, content]] of entries) this.#take(queue, id, content);
+    }
+    for (const queue of watched) this.ask(queue);
+    this.#hungry.clear();
+  }
+}
+
+/** An entry with what is noted beside it: its bitmap and its failed attempts. */
+type Taken = [id: Buffer, content: Buffer, unsettled: Buffer | null, failures: Buffer | null];
+
+function unknownOf({ held, done }: SharedQueue, ids: readonly string[]): string[] {
+  const known = new Set([...held.values(), ...done].map(({ id }) => id));
+  return ids.filter((id) => !known.has(id));
+}
+
+type Entries = [id: Buffer, fields: [name: Buffer, content: Buffer]][];
+
+/** What XREADGROUP answers. */
+function entriesOf(reply: Reply): { stream: string; entries: Entries }[] {
+  const streams = (reply ?? []) as [Buffer, Entries][];
+  return streams.map(([stream, entries]) => ({ stream: stream.toString(), entries }));
+}

@@ -1,0 +1,119 @@
+/** The third driver of the journal: queues are streams in Redis that several brokers fill and empty together. */
+import type { Chunk } from "../journal/chunk.ts";
+import type { Committed, Journal, JournalStats, KeptSession, QueueId, Recovery } from "../journal/journal.ts";
+import type { FailedAttempts, Slice } from "../journal/slice.ts";
+import type { Appender, Owed } from "./appender.ts";
+import type { Engine } from "./engine.ts";
+import { encodeEntries } from "./entry.ts";
+import type { Keys } from "./keys.ts";
+import type { Notes } from "./notes.ts";
+import { SharedQueue } from "./queue.ts";
+import type { Registry } from "./registry.ts";
+import type { Relays } from "./relays.ts";
+import type { Settler } from "./settler.ts";
+
+export interface ClusterJournalOptions {
+  engine: Engine;
+  keys: Keys;
+  registry: Registry;
+  appender: Appender;
+  settler: Settler;
+  relays: Relays;
+  notes: Notes;
+  start: () => Promise<Recovery>;
+  stop: () => Promise<void>;
+  onFailed: (error: unknown) => void;
+}
+
+export class ClusterJournal implements Journal {
+  readonly #options: ClusterJournalOptions;
+  #lastId = 0;
+  #lastQueue = 0;
+
+  constructor(options: ClusterJournalOptions) {
+    this.#options = options;
+  }
+
+  readonly durable = true;
+
+  start(): Promise<Recovery> {
+    return this.#options.start();
+  }
+
+  nextId(): number {
+    return ++this.#lastId;
+  }
+
+  nextQueueId(): QueueId {
+    return ++this.#lastQueue;
+  }
+
+  openQueue(pool: string, filter: string): QueueId {
+    const { keys, registry } = this.#options;
+    const queue = new SharedQueue(keys, this.nextQueueId(), pool, filter);
+    registry.add(queue);
+    return queue.id;
+  }
+
+  closeQueue(id: QueueId): void {
+    const { registry } = this.#options;
+    const queue = registry.get(id);
+    if (queue !== undefined) void registry.close(queue);
+  }
+
+  append(_chunk: Chunk, owed: readonly { queue: QueueId; slice: Slice }[], committed: Committed): void {
+    const { registry, relays, notes } = this.#options;
+    const parts: Owed[] = [];
+    void notes.send();
+    for (const { queue: id, slice } of owed) {
+      const queue = registry.get(id) ?? relays.get(id);
+      if (queue !== undefined) parts.push({ queue, entries: encodeEntries(slice) });
+    }
+    this.#options.appender.add(parts, committed);
+  }
+
+  settled(id: QueueId, slice: Slice): void {
+    const queue = this.#options.registry.get(id);
+    if (queue !== undefined) this.#options.settler.settled(queue, slice);
+  }
+
+  attempted(id: QueueId, slice: Slice, index: number, failed: FailedAttempts): void {
+    const { registry, engine, onFailed } = this.#options;
+    const queue = registry.get(id);
+    const entry = queue?.held.get(slice);
+    if (queue === undefined || entry === undefined || entry.lost || !engine.here) return;
+    slice.earlier ??= new Map();
+    slice.earlier.set(index, failed);
+    entry.noted = true;
+    const noted = JSON.stringify([...slice.earlier]);
+    engine.ask("HSET", queue.state, `f${entry.id}`, noted).catch(onFailed);
+  }
+
+  /** What is here is in memory. */
+  read(_chunks: readonly Chunk[], done: (error: Error | undefined) => void): void {
+    done(undefined);
+  }
+
+  retain(topic: string, frame: Buffer | undefined): void {
+    this.#options.notes.retain(topic, frame);
+  }
+
+  keepSession(clientId: string, subscriptions: (() => KeptSession["subscriptions"]) | undefined): void {
+    this.#options.notes.keepSession(clientId, subscriptions);
+  }
+
+  flush(done: Committed): void {
+    this.#options.notes.flush(done);
+  }
+
+  stats(): JournalStats {
+    const { appender, registry } = this.#options;
+    let chunks = 0;
+    for (const { held } of registry.all()) chunks += held.size;
+    return { chunks, commits: appender.commits, pendingChunks: appender.pending };
+  }
+
+  stop(): Promise<void> {
+    return this.#options.stop();
+  }
+}

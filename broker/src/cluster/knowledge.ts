@@ -1,0 +1,80 @@
+/** What all brokers of a cluster know of each other's clients: sessions, subscriptions, retained messages, wills, tunings. */
+import type { Clock } from "@equipoise/shared";
+import type { QueueId } from "../journal/journal.ts";
+import type { Tuning } from "../pool/pool.ts";
+import type { Router } from "../router/router.ts";
+import { Clients, type SessionBook } from "./clients.ts";
+import type { Engine } from "./engine.ts";
+import type { Keys } from "./keys.ts";
+import { Notes } from "./notes.ts";
+import { Relays } from "./relays.ts";
+import { Tunings } from "./tunings.ts";
+import { Wills } from "./wills.ts";
+
+/** How the broker takes part. Its stages are made later than the cluster. */
+export interface Participant {
+  sessions: () => SessionBook;
+  router: () => Router;
+  /** A retained message has changed, on any broker. */
+  onRetained: (topic: string, frame: Buffer | undefined) => void;
+  /** A client of a broker that has died has left a will, as a PUBLISH frame. */
+  onWill: (frame: Buffer) => void;
+  /** A pool was tuned on another broker. */
+  onTuned: (pool: string, tuning: Tuning) => void;
+  /** Uniform in [0, 1). */
+  random: () => number;
+}
+
+export interface KnowledgeOptions {
+  engine: Engine;
+  keys: Keys;
+  clock: Clock;
+  consumer: string;
+  participant: Participant;
+  nextQueueId: () => QueueId;
+  onFailed: (error: unknown) => void;
+}
+
+export class Knowledge {
+  readonly relays: Relays;
+  readonly notes: Notes;
+  readonly clients: Clients;
+  readonly wills: Wills;
+  readonly tunings: Tunings;
+  readonly #options: KnowledgeOptions;
+
+  constructor(options: KnowledgeOptions) {
+    this.#options = options;
+    const { engine, keys, clock, consumer, participant, nextQueueId, onFailed } = options;
+    const { sessions: book, router, onWill: publish, onTuned: apply, random } = participant;
+    this.relays = new Relays({ engine, keys, clock, router, consumer, nextQueueId, onFailed });
+    this.notes = new Notes(engine, keys, onFailed);
+    this.clients = new Clients({ engine, keys, consumer, book, onFailed });
+    this.wills = new Wills({ engine, keys, consumer, publish, onFailed });
+    this.tunings = new Tunings({ engine, keys, random, apply, onFailed });
+  }
+
+  /** Asks for all that there is. @throws EquipoiseError EQ_ENGINE_AWAY */
+  async learn(): Promise<void> {
+    const { engine, keys, participant } = this.#options;
+    const flat = (await engine.ask("HGETALL", keys.retained)) as Buffer[];
+    for (let at = 0; at < flat.length; at += 2) participant.onRetained(String(flat[at]), flat[at + 1]);
+    await this.tunings.learn();
+    await this.clients.load();
+    await this.relays.hearAll();
+  }
+
+  /** Says again what is true of this broker as long as it lives. */
+  tell(): void {
+    void this.relays.tell();
+    void this.wills.tell();
+    this.clients.ownAll();
+  }
+
+  /** Takes a line of the cluster's news, if it is about clients or pools. */
+  hear(what: string, rest: string): void {
+    if (what === "tuned") void this.tunings.hear(rest);
+    else if (what === "interest") void this.relays.hear(rest);
+    else this.clients.hear(what, rest);
+  }
+}

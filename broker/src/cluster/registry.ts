@@ -1,0 +1,165 @@
+/** The cluster's queues: what each broker has is made known to all, and what has had no member anywhere goes. */
+import { EquipoiseError } from "@equipoise/shared";
+import type { QueueId } from "../journal/journal.ts";
+import type { DeclaredPool } from "../pool/policy.ts";
+import type { Engine, Reply } from "./engine.ts";
+import { type Keys, parseQueueName } from "./keys.ts";
+import type { SharedQueue } from "./queue.ts";
+
+/** What is said of a queue. Readers ignore what they do not know. */
+interface QueueRecord {
+  /** The declaration of its pool, if this filter is declared. */
+  declared: DeclaredPool | null;
+  dropAtBytes: number | null;
+}
+
+/** How the registry reaches the broker's pools. */
+export interface PoolBook {
+  /** Another broker has this filter of a pool. */
+  meet(pool: string, filter: string, declared: DeclaredPool | undefined): void;
+  /** The filter has ended on all brokers. */
+  forget(pool: string, filter: string): void;
+  declaration(pool: string, filter: string): DeclaredPool | undefined;
+  /** How long a filter stays without members, and what happens then. */
+  retention(pool: string, filter: string): { afterMs: number; atEnd: "remove" | "empty" };
+}
+
+export interface RegistryOptions {
+  engine: Engine;
+  keys: Keys;
+  book: () => PoolBook;
+  onOpened: (queue: SharedQueue) => void;
+  onFailed: (error: EquipoiseError) => void;
+}
+
+export class Registry {
+  readonly #options: RegistryOptions;
+  readonly #queues = new Map<QueueId, SharedQueue>();
+  readonly #byName = new Map<string, SharedQueue>();
+  /** Queues that have members on any broker. */
+  readonly #taken = new Set<SharedQueue>();
+  #version = -1;
+  #syncing = false;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  add(queue: SharedQueue): void {
+    this.#queues.set(queue.id, queue);
+    this.#byName.set(queue.name, queue);
+  }
+
+  get(id: QueueId): SharedQueue | undefined {
+    return this.#queues.get(id);
+  }
+
+  named(name: string): SharedQueue | undefined {
+    return this.#byName.get(name);
+  }
+
+  all(): Iterable<SharedQueue> {
+    return this.#queues.values();
+  }
+
+  /** Some broker has members for the pool. */
+  taken(pool: string): boolean {
+    for (const queue of this.#taken) if (queue.pool === pool) return true;
+    return false;
+  }
+
+  /** Makes the queue known to all brokers, once the engine is here. */
+  async open(queue: SharedQueue): Promise<void> {
+    const { engine, keys, book, onOpened } = this.#options;
+    if (!engine.here) return;
+    const declared = book().declaration(queue.pool, queue.filter) ?? null;
+    const record: QueueRecord = { declared, dropAtBytes: queue.terms.dropAtBytes ?? null };
+    const names = [keys.registry, keys.version, keys.taken, queue.stream];
+    const args = [queue.name, JSON.stringify(record), declared === null ? "0" : "1"];
+    await this.#attempt(async () => {
+      await engine.run("open", names, args);
+      queue.opened = true;
+      onOpened(queue);
+    });
+  }
+
+  /** Ends a queue at once, on all brokers. */
+  async close(queue: SharedQueue): Promise<void> {
+    this.#queues.delete(queue.id);
+    this.#byName.delete(queue.name);
+    this.#taken.delete(queue);
+    await this.#tend([queue.name, "remove", 0], () => {});
+  }
+
+  async empty(queue: SharedQueue): Promise<void> {
+    await this.#tend([queue.name, "empty", 0], () => {});
+  }
+
+  /** Reads the registry if it has changed. */
+  async sync(version: number): Promise<void> {
+    if (version === this.#version || this.#syncing) return;
+    this.#syncing = true;
+    // What is opened while the answer is on its way is not in it.
+    const opened = [...this.#queues.values()].filter(({ opened }) => opened);
+    await this.#attempt(async () => {
+      const { engine, keys } = this.#options;
+      this.#apply((await engine.ask("HGETALL", keys.registry)) as Buffer[], opened);
+      this.#version = version;
+    });
+    this.#syncing = false;
+  }
+
+  #apply(pairs: readonly Buffer[], opened: readonly SharedQueue[]): void {
+    const book = this.#options.book();
+    const names = new Set<string>();
+    for (let at = 0; at < pairs.length; at += 2) {
+      const name = String(pairs[at]);
+      names.add(name);
+      const { declared, dropAtBytes } = JSON.parse(String(pairs[at + 1])) as QueueRecord;
+      const { pool, filter } = parseQueueName(name);
+      if (!this.#byName.has(name) && pool !== "") book.meet(pool, filter, declared ?? undefined);
+      const queue = this.#byName.get(name);
+      if (queue !== undefined) queue.terms = { dropAtBytes: dropAtBytes ?? undefined };
+    }
+    for (const queue of opened) {
+      if (names.has(queue.name) || this.#byName.get(queue.name) !== queue) continue;
+      // Somebody joined here while it ended.
+      if (queue.fed?.taken === true) void this.open(queue);
+      else book.forget(queue.pool, queue.filter);
+    }
+  }
+
+  /** Tells which queues have members here, hears which have some elsewhere, and ends those that had none for long. */
+  async tend(): Promise<void> {
+    // Sessions' queues end with their sessions.
+    const queues = [...this.#queues.values()].filter(({ opened, pool }) => opened && pool !== "");
+    const args = queues.flatMap((queue) => {
+      if (queue.fed?.taken === true) return [queue.name, "taken", 0];
+      const { afterMs, atEnd } = this.#options.book().retention(queue.pool, queue.filter);
+      return [queue.name, atEnd, Math.ceil(afterMs / 1_000)];
+    });
+    await this.#tend(args, (reply) => {
+      for (const [at, [bytes, messages, taken]] of (reply as [number, number, number][]).entries()) {
+        const queue = queues[at] as SharedQueue;
+        queue.noteTotals(bytes, messages);
+        if (taken === 1 && this.#queues.has(queue.id)) this.#taken.add(queue);
+        else this.#taken.delete(queue);
+      }
+    });
+  }
+
+  async #tend(args: (string | number)[], done: (reply: Reply[]) => void): Promise<void> {
+    const { engine, keys } = this.#options;
+    if (!engine.here || args.length === 0) return;
+    await this.#attempt(async () => done((await engine.run("tend", [keys.prefix], args)) as Reply[]));
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof EquipoiseError)) throw error;
+      if (error.code !== "EQ_ENGINE_AWAY") this.#options.onFailed(error);
+    }
+  }
+}

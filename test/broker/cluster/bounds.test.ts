@@ -1,0 +1,49 @@
+import { test } from "tap";
+import type { TestBroker } from "../../support/broker.ts";
+import { MqttClient } from "../../support/mqtt-client.ts";
+import { startRedis } from "../../support/redis.ts";
+import { join, pause, receiveAll, skip, startMember, startTwo, topic } from "./brokers.ts";
+
+test("a full pool holds publishers back on every broker", { skip }, async (t) => {
+  const { a, b } = await startTwo(t, { maxBacklogBytes: 20_000 });
+  const size = 1_000;
+  const first = await MqttClient.connect(t, a.port, "publisher-a");
+  for (let n = 0; n < 40; n++) first.sendPublish(topic, `a ${n}`.padEnd(size));
+  await a.program.event("pool.pressed");
+  await b.program.event("pool.pressed");
+  const second = await MqttClient.connect(t, b.port, "publisher-b");
+  second.sendPublish(topic, "b");
+  await t.rejects(second.next("puback", 500), "no PUBACK while the pool is full");
+  const member = await join(t, b.port, "member");
+  t.equal((await receiveAll([member], 41)).size, 41);
+  await second.next("puback");
+});
+
+test("a full pool that nobody declared drops its oldest messages", { skip }, async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--undeclared-pools-max-backlog-bytes", "20000"];
+  const a = await startMember(t, redis.url, "a", { args });
+  const member = await MqttClient.connect(t, a.port, "member");
+  await member.subscribe("$share/x/other/#");
+  member.drop();
+  await a.program.event("pool.left");
+  const publisher = await MqttClient.connect(t, a.port, "publisher");
+  for (let n = 0; n < 40; n++) await publisher.publish("other/x", `${n}`.padEnd(1_000));
+  await a.program.event("pool.dropped");
+  const again = await MqttClient.connect(t, a.port, "member");
+  await again.subscribe("$share/x/other/#");
+  const first = Number(await again.receive());
+  t.ok(first > 15 && first < 25, `the first that is left is ${first}`);
+});
+
+test("an undeclared pool goes some time after its last member on any broker", { skip }, async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--undeclared-pools-remove-after-ms", "2000"];
+  const [a, b] = await Promise.all(["a", "b"].map((id) => startMember(t, redis.url, id, { args })));
+  const member = await MqttClient.connect(t, (a as TestBroker).port, "member");
+  await member.subscribe("$share/x/other/#");
+  const removed = (b as TestBroker).program.event("pool.removed");
+  t.equal(await Promise.race([removed, pause(3_000)]), undefined, "not while a member is on the other one");
+  member.drop();
+  await removed;
+});
