@@ -167,7 +167,9 @@ export class Gate {
     connection.rights.admit(admission.access);
     if (will !== undefined && !this.#mayPublishWill(connection.rights, will))
       throw new EquipoiseError("EQ_NOT_AUTHORISED", `a will for ${will}`);
-    await this.#options.sessions.claim(client.id, (client as Client & { clean: boolean }).clean);
+    const { clean } = client as Client & { clean: boolean };
+    const claimed = this.#options.sessions.claim(client.id, clean);
+    if (claimed !== undefined) await claimed;
   }
 
   #keepWill(client: Client): void {

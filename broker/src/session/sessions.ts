@@ -100,9 +100,12 @@ export class Sessions {
    * A client connects: no other broker has it from now on. Without the engine only a client without a session can.
    * @throws EquipoiseError EQ_ENGINE_AWAY
    */
-  async claim(clientId: string, clean: boolean): Promise<void> {
+  claim(clientId: string, clean: boolean): Promise<void> | undefined {
     const { neighbours } = this.#options;
-    if (neighbours === undefined) return;
+    return neighbours === undefined ? undefined : this.#claim(neighbours, clientId, clean);
+  }
+
+  async #claim(neighbours: Neighbours, clientId: string, clean: boolean): Promise<void> {
     try {
       const { kept, moved } = await neighbours.own(clientId, clean);
       if (this.#sessions.get(clientId)?.connected === true) return;

@@ -32,7 +32,9 @@ test("a full pool that nobody declared drops its oldest messages", { skip }, asy
   await a.program.event("pool.dropped");
   const again = await MqttClient.connect(t, a.port, "member");
   await again.subscribe("$share/x/other/#");
-  const first = Number(await again.receive());
+  const received = [Number(await again.receive()), Number(await again.receive())];
+  // The broker may have been waiting for one entry when the member left; what it has taken is not dropped.
+  const first = received.find((number) => number > 0) ?? 0;
   t.ok(first > 15 && first < 25, `the first that is left is ${first}`);
 });
 
