@@ -85,12 +85,14 @@ export class PoolOperations {
   /**
    * Changes how a pool balances, until the broker starts again.
    * @returns whether there is such a pool
-   * @throws EquipoiseError EQ_LIMIT_REACHED
+   * @throws EquipoiseError EQ_CONTROL_REFUSED, EQ_LIMIT_REACHED
    */
   tune(name: string, { strategy, health, weights, members }: PoolTuning): boolean {
     const pool = this.#pools.get(name);
     if (pool === undefined) return false;
     const { policy } = pool;
+    if (strategy === "key_affinity" && policy.ordering !== "key")
+      throw new EquipoiseError("EQ_CONTROL_REFUSED", `${name} has no order by key: key_affinity needs one`);
     const operatorHealth = merged(policy.operatorHealth ?? {}, members, "HEALTHY");
     this.#pools.tune(name, {
       ...(strategy === undefined ? {} : { strategy: createStrategy(strategy, this.#random) }),
