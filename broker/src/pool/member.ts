@@ -123,8 +123,7 @@ export class Member implements MemberView, Holder, Patient {
 
   get credit(): number {
     const { limit } = this.#credits;
-    const nowMs = this.#owner.nowMs();
-    return this.#slowStart.over(nowMs) ? limit : Math.min(limit, this.#slowStart.limit(nowMs));
+    return this.#slowStart.ended ? limit : Math.min(limit, this.#slowStart.limit(this.#owner.nowMs()));
   }
 
   /** Past its slow start, if it had one. */

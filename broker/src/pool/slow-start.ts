@@ -20,6 +20,11 @@ export class SlowStart {
   /** It is over, or there was none. */
   over(nowMs: number): boolean {
     if (this.#to !== undefined && nowMs - this.#beganMs >= durationMs) this.#to = undefined;
+    return this.ended;
+  }
+
+  /** It was found to be over: asked for with every message, it needs no clock. */
+  get ended(): boolean {
     return this.#to === undefined;
   }
 
