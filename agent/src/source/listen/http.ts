@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type Clock, EquipoiseError, type Logger, reasonOf, type VenueTrade } from "@equipoise/shared";
+import { Course } from "../course.ts";
 import { Intake } from "../intake.ts";
 import type { Source, SourceStatus, TickSink } from "../source.ts";
 import type { ListenSpec } from "../spec.ts";
@@ -30,27 +31,25 @@ export class HttpSource implements Source {
   readonly #logger: Logger;
   readonly #intake: Intake;
   readonly #server: Server;
-  readonly #end = Promise.withResolvers<void>();
+  readonly #course = new Course();
   #sink: TickSink | undefined;
   #full = false;
-  #state: SourceStatus["state"] = "running";
 
   constructor(spec: ListenSpec, clock: Clock, logger: Logger) {
     this.#spec = spec;
     this.#clock = clock;
     this.#logger = logger;
     this.#intake = new Intake(spec.text, logger, "record");
-    this.#end.promise.catch(() => undefined); // awaited in run
     const settings = { requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs };
     this.#server = createServer(settings, (request, response) => {
-      this.#respond(request, response).catch(this.#end.reject);
+      this.#respond(request, response).catch(this.#course.fail);
     });
     this.#server.maxConnections = maxConnections;
   }
 
   status(): SourceStatus {
     const { ticks, skipped, gaps } = this.#intake;
-    return { spec: this.#spec.text, state: this.#state, ticks, skipped, gaps, done: null };
+    return { spec: this.#spec.text, state: this.#course.state, ticks, skipped, gaps, done: null };
   }
 
   async open(): Promise<void> {
@@ -61,23 +60,17 @@ export class HttpSource implements Source {
 
   async run(sink: TickSink): Promise<void> {
     this.#sink = sink;
-    try {
-      await this.#end.promise;
-      this.#state = "ended";
-    } catch (error) {
-      this.#state = "failed";
-      throw error;
-    } finally {
+    await this.#course.run(() => {
       this.#sink = undefined;
       this.#server.close();
       this.#server.closeAllConnections();
       this.#intake.end();
-    }
+    });
   }
 
   stop(): void {
     this.#server.close();
-    this.#end.resolve();
+    this.#course.end();
   }
 
   async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -139,7 +132,7 @@ export class HttpSource implements Source {
     this.#full = true;
     sink.room().then(() => {
       this.#full = false;
-    }, this.#end.reject);
+    }, this.#course.fail);
   }
 }
 

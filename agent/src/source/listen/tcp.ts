@@ -1,6 +1,7 @@
 /** Normalised trades, one JSON object a line, from local programs that connect. While the sink is full none is read. */
 import { createServer, type Server, type Socket } from "node:net";
 import { type Clock, type Logger, limits, reasonOf, systemCode } from "@equipoise/shared";
+import { Course } from "../course.ts";
 import { Intake } from "../intake.ts";
 import { type Line, lineBatches, tooLong } from "../lines.ts";
 import { parseNormalisedTrade } from "../normalised.ts";
@@ -17,10 +18,9 @@ export class TcpSource implements Source {
   readonly #logger: Logger;
   readonly #intake: Intake;
   readonly #server: Server;
-  readonly #end = Promise.withResolvers<void>();
+  readonly #course = new Course();
   readonly #readers = new Map<Socket, Promise<void>>();
   #sink: TickSink | undefined;
-  #state: SourceStatus["state"] = "running";
   #stopped = false;
 
   constructor(spec: ListenSpec, clock: Clock, logger: Logger) {
@@ -28,14 +28,13 @@ export class TcpSource implements Source {
     this.#clock = clock;
     this.#logger = logger;
     this.#intake = new Intake(spec.text, logger);
-    this.#end.promise.catch(() => undefined); // awaited in run
     this.#server = createServer((socket) => this.#welcome(socket));
     this.#server.maxConnections = maxConnections;
   }
 
   status(): SourceStatus {
     const { ticks, skipped, gaps } = this.#intake;
-    return { spec: this.#spec.text, state: this.#state, ticks, skipped, gaps, done: null };
+    return { spec: this.#spec.text, state: this.#course.state, ticks, skipped, gaps, done: null };
   }
 
   async open(): Promise<void> {
@@ -47,24 +46,18 @@ export class TcpSource implements Source {
 
   async run(sink: TickSink): Promise<void> {
     this.#sink = sink;
-    try {
-      await this.#end.promise;
-      this.#state = "ended";
-    } catch (error) {
-      this.#state = "failed";
-      throw error;
-    } finally {
+    await this.#course.run(async () => {
       this.#server.close();
       for (const socket of this.#readers.keys()) socket.destroy();
       await Promise.all(this.#readers.values());
       this.#intake.end();
-    }
+    });
   }
 
   stop(): void {
     this.#stopped = true;
     this.#server.close();
-    this.#end.resolve();
+    this.#course.end();
   }
 
   #welcome(socket: Socket): void {
@@ -86,7 +79,7 @@ export class TcpSource implements Source {
       }
     } catch (error) {
       // A program that breaks off takes only its own connection with it.
-      if (systemCode(error) === undefined) this.#end.reject(error);
+      if (systemCode(error) === undefined) this.#course.fail(error);
       else if (!this.#stopped) this.#warn(`a connection broke off: ${reasonOf(error)}`);
     } finally {
       this.#readers.delete(socket);

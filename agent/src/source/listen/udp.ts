@@ -3,6 +3,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import { type Clock, EquipoiseError, type Logger, limits } from "@equipoise/shared";
+import { Course } from "../course.ts";
 import { Intake } from "../intake.ts";
 import { tooLong } from "../lines.ts";
 import { parseNormalisedTrade } from "../normalised.ts";
@@ -18,50 +19,42 @@ export class UdpSource implements Source {
   readonly #logger: Logger;
   readonly #intake: Intake;
   readonly #socket: Socket;
-  readonly #end = Promise.withResolvers<void>();
+  readonly #course = new Course();
   #sink: TickSink | undefined;
   #full = false;
-  #state: SourceStatus["state"] = "running";
 
   constructor(spec: ListenSpec, clock: Clock, logger: Logger) {
     this.#spec = spec;
     this.#clock = clock;
     this.#logger = logger;
     this.#intake = new Intake(spec.text, logger);
-    this.#end.promise.catch(() => undefined); // awaited in run
     this.#socket = createSocket(isIPv6(spec.host) ? "udp6" : "udp4");
   }
 
   status(): SourceStatus {
     const { ticks, skipped, gaps } = this.#intake;
     const { text: spec } = this.#spec;
-    return { spec, state: this.#state, ticks, skipped: skipped + this.dropped, gaps, done: null };
+    return { spec, state: this.#course.state, ticks, skipped: skipped + this.dropped, gaps, done: null };
   }
 
   async open(): Promise<void> {
     const { host, port } = this.#spec;
     await listening(this.#socket, this.#spec, (ready) => this.#socket.bind(port, host, ready));
-    this.#socket.on("error", this.#end.reject);
+    this.#socket.on("error", this.#course.fail);
     this.#socket.on("message", (datagram) => this.#take(datagram.toString("utf8")));
     sayAddress(this.#logger, this.#spec, this.#socket.address());
   }
 
   async run(sink: TickSink): Promise<void> {
     this.#sink = sink;
-    try {
-      await this.#end.promise;
-      this.#state = "ended";
-    } catch (error) {
-      this.#state = "failed";
-      throw error;
-    } finally {
+    await this.#course.run(() => {
       this.#socket.close();
       this.#intake.end();
-    }
+    });
   }
 
   stop(): void {
-    this.#end.resolve();
+    this.#course.end();
   }
 
   #take(datagram: string): void {
@@ -89,7 +82,7 @@ export class UdpSource implements Source {
     sink.room().then(() => {
       this.#full = false;
       if (this.dropped > before) this.#sayDropped(this.dropped - before);
-    }, this.#end.reject);
+    }, this.#course.fail);
   }
 
   #sayDropped(dropped: number): void {

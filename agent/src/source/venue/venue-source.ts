@@ -1,5 +1,6 @@
 /** A venue's live trades as a source. */
 import { type Clock, EquipoiseError, type Logger, type Missing, type VenueTrade } from "@equipoise/shared";
+import { Course } from "../course.ts";
 import { Intake } from "../intake.ts";
 import type { Source, SourceStatus, TickSink } from "../source.ts";
 import { specText, type VenueSpec } from "../venue-specs.ts";
@@ -20,17 +21,15 @@ export class VenueSource implements Source {
   readonly #intake: Intake;
   readonly #feed: Feed;
   readonly #session: Session;
-  readonly #end = Promise.withResolvers<void>();
+  readonly #course = new Course();
   #spec: VenueSpec;
   #sink: TickSink | undefined;
-  #state: SourceStatus["state"] = "running";
   #waiting = false;
 
   constructor(options: VenueSourceOptions) {
     const { spec, clock, random, logger } = options;
     this.#options = options;
     this.#spec = spec;
-    this.#end.promise.catch(() => undefined); // awaited in run
     this.#intake = new Intake(spec.text, logger, "frame");
     this.#feed = new Feed(spec.symbols, {
       clock,
@@ -56,7 +55,7 @@ export class VenueSource implements Source {
 
   status(): SourceStatus {
     const { ticks, skipped, gaps } = this.#intake;
-    return { spec: this.#spec.text, state: this.#state, ticks, skipped, gaps, done: null };
+    return { spec: this.#spec.text, state: this.#course.state, ticks, skipped, gaps, done: null };
   }
 
   /** As it is now. */
@@ -84,22 +83,16 @@ export class VenueSource implements Source {
   async run(sink: TickSink): Promise<void> {
     this.#sink = sink;
     this.#session.start();
-    try {
-      await this.#end.promise;
-      this.#state = "ended";
-    } catch (error) {
-      this.#state = "failed";
-      throw error;
-    } finally {
+    await this.#course.run(() => {
       this.#session.stop();
       this.#feed.settle();
       this.#intake.end();
       this.#say("sourceEnded", "ended", { ...this.status(), repeated: this.repeated });
-    }
+    });
   }
 
   stop(): void {
-    this.#end.resolve();
+    this.#course.end();
   }
 
   #read(frame: string): VenueMessage[] | undefined {
@@ -133,11 +126,11 @@ export class VenueSource implements Source {
     sink.room().then(() => {
       this.#waiting = false;
       this.#session.resume();
-    }, this.#end.reject);
+    }, this.#course.fail);
   }
 
   #fail(reason: string): void {
-    this.#end.reject(new EquipoiseError("EQ_SOURCE_REFUSED", `${this.#options.spec.text}: ${reason}`));
+    this.#course.fail(new EquipoiseError("EQ_SOURCE_REFUSED", `${this.#options.spec.text}: ${reason}`));
   }
 
   #say(event: string, message: string, fields: object = {}): void {
