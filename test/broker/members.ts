@@ -46,7 +46,6 @@ export function signsOf(said: Partial<MemberSigns> = {}): MemberSigns {
     lastHeardAtMs: 0,
     silenceLimitMs: 0,
     beats: 0,
-    lastBeatAtMs: Number.NEGATIVE_INFINITY,
     serviceMs: 1,
     baselineMs: 1,
     latencyP99Ms: 2,

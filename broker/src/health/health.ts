@@ -14,9 +14,8 @@ export interface MemberSigns {
   readonly lastHeardAtMs: number;
   /** Silence after which its connection is closed; 0 when it has asked for no such limit. */
   readonly silenceLimitMs: number;
-  /** Heartbeats since it joined, and when the last one came. */
+  /** Heartbeats since it joined. */
   readonly beats: number;
-  readonly lastBeatAtMs: number;
   /** Time for one message, of late and in the long run; `undefined` before the first acknowledgement. */
   readonly serviceMs: number | undefined;
   readonly baselineMs: number | undefined;

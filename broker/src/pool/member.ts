@@ -232,10 +232,6 @@ export class Member implements MemberView, Holder, Patient {
     return this.reported.beats;
   }
 
-  get lastBeatAtMs(): number {
-    return this.reported.lastBeatAtMs;
-  }
-
   get serviceMs(): number | undefined {
     return this.record.service.estimateMs;
   }

@@ -55,7 +55,7 @@ export interface SeenLoad {
 
 export class ReportedLoad {
   beats = 0;
-  lastBeatAtMs = Number.NEGATIVE_INFINITY;
+  #lastBeatAtMs = Number.NEGATIVE_INFINITY;
   #eventLoopLagMs: number | undefined;
   /** The last report, if it said how much work there is. */
   #last: Report | undefined;
@@ -78,7 +78,7 @@ export class ReportedLoad {
 
   heard(heartbeat: MemberHeartbeat, seen: SeenLoad, nowMs: number): void {
     this.beats++;
-    this.lastBeatAtMs = nowMs;
+    this.#lastBeatAtMs = nowMs;
     const before = this.#last;
     const { queueDepth, serviceTimeMs } = heartbeat;
     this.#eventLoopLagMs = heartbeat.eventLoopLagMs;
@@ -97,7 +97,7 @@ export class ReportedLoad {
 
   /** Milliseconds by which its event loop was late, when that is known and new. */
   eventLoopLagMs(nowMs: number): number | undefined {
-    return nowMs - this.lastBeatAtMs <= freshForMs ? this.#eventLoopLagMs : undefined;
+    return nowMs - this.#lastBeatAtMs <= freshForMs ? this.#eventLoopLagMs : undefined;
   }
 
   /** Messages that it has to work on beside those in flight. */
