@@ -87,6 +87,8 @@ test("an answer of many records comes in parts, in order, and never into the str
 
 test("errors are coded: an unknown method, a bad field, one that is not allowed", async (t) => {
   const { ask } = await startAsked(t, 0, "--requests-allow", "latest,ping");
+  // Before it has subscribed nobody answers.
+  await until(async () => (await ask("ping").catch(() => undefined)) !== undefined);
   const code = "EQ_REQUEST_UNANSWERED";
   await t.rejects(ask("dance"), {
     code,
