@@ -1,19 +1,18 @@
 /** A pool on its own, in virtual time, with members' connections in which the test decides every answer. */
 import type { MemberHeartbeat } from "@equipoise/shared";
-import { createHealthChecker, type HealthChange } from "../../broker/src/health/index.ts";
+import type { HealthChange } from "../../broker/src/health/index.ts";
 import { ChunkBuilder, encodePublish } from "../../broker/src/journal/chunk.ts";
-import { MemoryJournal } from "../../broker/src/journal/memory.ts";
+import type { MemoryJournal } from "../../broker/src/journal/memory.ts";
 import { Indexes, Slice } from "../../broker/src/journal/slice.ts";
-import { Backlog } from "../../broker/src/pool/backlog.ts";
+import type { Backlog } from "../../broker/src/pool/backlog.ts";
+import type { PoolPolicy, PoolSurroundings } from "../../broker/src/pool/contract.ts";
 import type { Delivery, Holder } from "../../broker/src/pool/delivery.ts";
 import type { Member, Receiver } from "../../broker/src/pool/member.ts";
-import { Pool, type PoolPolicy } from "../../broker/src/pool/pool.ts";
-import { createStrategy } from "../../broker/src/strategy/index.ts";
+import type { Pool } from "../../broker/src/pool/pool.ts";
+import { expiryPeriodMs, lonePool, poolFilter } from "../support/lone-pool.ts";
 import { seededRandom } from "../support/random.ts";
 
-export const filter = "ticks/#";
-/** As the broker does it. */
-const expiryPeriodMs = 100;
+export const filter = poolFilter;
 
 /** One connection: what it holds, and what was taken from it and not answered yet. */
 export class VirtualClient implements Receiver {
@@ -95,9 +94,8 @@ export class VirtualClient implements Receiver {
 export class VirtualPool {
   nowMs = 10_000;
   readonly pool: Pool;
-  readonly #journal = new MemoryJournal();
+  readonly #journal: MemoryJournal;
   readonly #backlog: Backlog;
-  readonly #random: () => number;
   readonly dead: number[] = [];
   readonly rescues: { clientId: string; messages: number }[] = [];
   readonly changes: (HealthChange & { clientId: string })[] = [];
@@ -105,11 +103,21 @@ export class VirtualPool {
   published = 0;
   onSend: (client: VirtualClient, delivery: Delivery) => void = () => {};
 
-  constructor(said: Partial<PoolPolicy> = {}, seed = 1) {
-    this.#random = seededRandom(seed);
-    this.pool = this.#open(said);
-    this.#backlog = this.#openBacklog();
-    this.pool.adopt(filter, this.#backlog);
+  constructor(policy: Partial<PoolPolicy> = {}, seed = 1) {
+    const random = seededRandom(seed);
+    const surroundings: Partial<PoolSurroundings> = {
+      bury: (_pool, _filter, delivery) => {
+        this.dead.push(numberOf(delivery));
+        this.pool.onAcknowledged(delivery);
+      },
+      onHealth: (_pool, { clientId }, change) => void this.changes.push({ clientId, ...change }),
+      onCheckerFailed: (_pool, reason) => void this.checkerFailures.push(reason),
+      onRescued: (_pool, { clientId }, messages) => void this.rescues.push({ clientId, messages }),
+    };
+    const lone = lonePool({ nowMs: () => this.nowMs, random, policy, surroundings });
+    this.pool = lone.pool;
+    this.#backlog = lone.backlog;
+    this.#journal = lone.journal;
   }
 
   get settled(): number {
@@ -147,54 +155,6 @@ export class VirtualPool {
       if (due) this.pool.expire(this.nowMs);
       this.pool.drain();
     }
-  }
-
-  #open(said: Partial<PoolPolicy>): Pool {
-    const policy: PoolPolicy = {
-      name: "p",
-      declared: true,
-      strategy: createStrategy("performance_based", this.#random),
-      health: createHealthChecker("advanced"),
-      weights: {},
-      fallback: undefined,
-      ordering: "none",
-      key: "topic",
-      ackTimeoutMs: 30_000,
-      maxDeliveries: 5,
-      maxBacklogBytes: 2 ** 40,
-      whenFull: "backpressure",
-      retainWhenEmptyMs: 1_000,
-      ...said,
-    };
-    return new Pool(policy, {
-      wake: () => {},
-      openBacklog: () => this.#backlog,
-      onDropped: () => {},
-      onFailed: () => {},
-      bury: (_pool, _filter, delivery) => {
-        this.dead.push(numberOf(delivery));
-        this.pool.onAcknowledged(delivery);
-      },
-      onHealth: (_pool, { clientId }, change) => void this.changes.push({ clientId, ...change }),
-      onPanic: () => {},
-      onCheckerFailed: (_pool, reason) => void this.checkerFailures.push(reason),
-      onRescued: (_pool, { clientId }, messages) => void this.rescues.push({ clientId, messages }),
-      random: this.#random,
-      wallMs: () => this.nowMs,
-      monotonicMs: () => this.nowMs,
-    });
-  }
-
-  #openBacklog(): Backlog {
-    return new Backlog({
-      limits: { maxBytes: 2 ** 40, maxHotBytes: 2 ** 40 },
-      journal: this.#journal,
-      queue: undefined,
-      onReady: () => {},
-      onReadFailed: (error) => {
-        throw error;
-      },
-    });
   }
 }
 

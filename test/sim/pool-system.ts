@@ -1,24 +1,21 @@
 /** The broker's own pool, with its real members, credits, backlog and strategy, in virtual time. */
 import type { MemberHeartbeat } from "@equipoise/shared";
-import { createHealthChecker } from "../../broker/src/health/index.ts";
 import { Chunk, encodePublish } from "../../broker/src/journal/chunk.ts";
-import { MemoryJournal } from "../../broker/src/journal/memory.ts";
+import type { MemoryJournal } from "../../broker/src/journal/memory.ts";
 import { Indexes, Slice } from "../../broker/src/journal/slice.ts";
-import { Backlog } from "../../broker/src/pool/backlog.ts";
+import type { Backlog } from "../../broker/src/pool/backlog.ts";
 import type { Delivery, Holder } from "../../broker/src/pool/delivery.ts";
 import type { Receiver } from "../../broker/src/pool/member.ts";
-import { Pool, type PoolPolicy } from "../../broker/src/pool/pool.ts";
+import type { Pool } from "../../broker/src/pool/pool.ts";
 import { createStrategy, type StrategyName } from "../../broker/src/strategy/index.ts";
+import { expiryPeriodMs, lonePool, poolFilter } from "../support/lone-pool.ts";
 import type { Connection } from "./member/connection.ts";
 import type { Answer } from "./member/synthetic-member.ts";
 import { maxDeliveries, type System, type SystemSurroundings } from "./system/system.ts";
 import type { Message } from "./world/message.ts";
 
-const filter = "ticks/#";
 const frame = encodePublish("ticks/sim/A-B/edge", Buffer.alloc(0), { qos: 1, retain: false });
 const starts = Uint32Array.of(0, frame.length);
-/** As the broker does it. */
-const expiryPeriodMs = 100;
 
 /** A chunk of one message that knows which it is. */
 class MessageChunk extends Chunk {
@@ -91,7 +88,7 @@ class SyntheticReceiver implements Receiver {
 
 export class PoolSystem implements System {
   readonly #surroundings: SystemSurroundings;
-  readonly #journal = new MemoryJournal();
+  readonly #journal: MemoryJournal;
   readonly #pool: Pool;
   readonly #backlog: Backlog;
   readonly #receivers = new Map<Connection, SyntheticReceiver>();
@@ -103,24 +100,33 @@ export class PoolSystem implements System {
 
   constructor(strategy: StrategyName, surroundings: SystemSurroundings) {
     this.#surroundings = surroundings;
-    const { random } = surroundings;
-    this.#pool = this.#open(createStrategy(strategy, () => random.uniform()));
-    this.#backlog = this.#openBacklog();
-    this.#pool.adopt(filter, this.#backlog);
+    const random = (): number => surroundings.random.uniform();
+    const lone = lonePool({
+      nowMs: () => surroundings.timeline.nowMs,
+      random,
+      policy: { strategy: createStrategy(strategy, random), maxDeliveries },
+      surroundings: {
+        wake: () => this.#wake(),
+        bury: (_pool, _filter, delivery) => this.#bury(delivery),
+      },
+    });
+    this.#pool = lone.pool;
+    this.#backlog = lone.backlog;
+    this.#journal = lone.journal;
     this.#watch();
   }
 
   joined(connection: Connection): void {
     const receiver = new SyntheticReceiver(connection, () => this.#surroundings.timeline.nowMs);
     this.#receivers.set(connection, receiver);
-    this.#pool.join(receiver, filter, 1);
+    this.#pool.join(receiver, poolFilter, 1);
   }
 
   left(connection: Connection, failed: boolean): void {
     const receiver = this.#receiverOf(connection);
     this.#receivers.delete(connection);
     receiver.detach(failed);
-    this.#pool.leave(receiver, filter);
+    this.#pool.leave(receiver, poolFilter);
     this.#health.delete(receiver.clientId);
     receiver.lastHeardAtMs = this.#surroundings.timeline.nowMs;
     this.#draining.delete(receiver.clientId);
@@ -144,44 +150,10 @@ export class PoolSystem implements System {
     return receiver;
   }
 
-  #open(strategy: PoolPolicy["strategy"]): Pool {
-    const { timeline } = this.#surroundings;
-    return new Pool(policyOf(strategy), {
-      wake: () => this.#wake(),
-      openBacklog: () => this.#openBacklog(),
-      onDropped: (_pool, messages) => {
-        throw new Error(`${messages} messages dropped by a backlog without end`);
-      },
-      onFailed: () => {},
-      bury: (_pool, _filter, delivery) => this.#bury(delivery),
-      onHealth: () => {},
-      onPanic: () => {},
-      onCheckerFailed: (_pool, reason) => {
-        throw new Error(`the health checker failed: ${reason}`);
-      },
-      onRescued: () => {},
-      random: () => this.#surroundings.random.uniform(),
-      wallMs: () => timeline.nowMs,
-      monotonicMs: () => timeline.nowMs,
-    });
-  }
-
   #bury(delivery: Delivery): void {
     this.#surroundings.ledger.gaveUp(messageOf(delivery));
     this.#pool.onAcknowledged(delivery);
     this.#pool.onFreed();
-  }
-
-  #openBacklog(): Backlog {
-    return new Backlog({
-      limits: { maxBytes: Number.MAX_SAFE_INTEGER, maxHotBytes: Number.MAX_SAFE_INTEGER },
-      journal: this.#journal,
-      queue: undefined,
-      onReady: () => this.#pool.onReady(this.#backlog),
-      onReadFailed: (error) => {
-        throw error;
-      },
-    });
   }
 
   /** As the broker's turn: once, after all that happens at this time. */
@@ -215,22 +187,4 @@ export class PoolSystem implements System {
 function messageOf({ chunk }: Delivery): Message {
   if (!(chunk instanceof MessageChunk)) throw new Error("a delivery that nobody offered");
   return chunk.message;
-}
-
-function policyOf(strategy: PoolPolicy["strategy"]): PoolPolicy {
-  return {
-    name: "sim",
-    declared: true,
-    strategy,
-    health: createHealthChecker("advanced"),
-    weights: {},
-    fallback: undefined,
-    ordering: "none",
-    key: "topic",
-    ackTimeoutMs: 30_000,
-    maxDeliveries,
-    maxBacklogBytes: Number.MAX_SAFE_INTEGER,
-    whenFull: "backpressure",
-    retainWhenEmptyMs: 0,
-  };
 }

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { EquipoiseError } from "@equipoise/shared";
 import type { BalancingRules } from "@equipoise/shared/balancing";
-import type { PoolPolicy } from "../pool/pool.ts";
+import type { PoolPolicy } from "../pool/contract.ts";
 import { createStrategy } from "../strategy/index.ts";
 import { readRules } from "./rules-file.ts";
 import { tuningOf } from "./tuning.ts";

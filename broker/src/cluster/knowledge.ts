@@ -1,7 +1,7 @@
 /** What all brokers of a cluster know of each other's clients: sessions, subscriptions, retained messages, wills, tunings. */
 import type { Clock } from "@equipoise/shared";
 import type { QueueId } from "../journal/journal.ts";
-import type { Tuning } from "../pool/pool.ts";
+import type { Tuning } from "../pool/contract.ts";
 import type { Router } from "../router/router.ts";
 import { Clients, type SessionBook } from "./clients.ts";
 import type { Engine } from "./engine.ts";

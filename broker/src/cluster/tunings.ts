@@ -1,7 +1,7 @@
 /** What operators have changed of pools while brokers run: the same on all brokers, also on those that start later. */
 import * as z from "zod";
 import { createHealthChecker, healthCheckerNames, healthStates } from "../health/index.ts";
-import type { PoolPolicy, Tuning } from "../pool/pool.ts";
+import type { PoolPolicy, Tuning } from "../pool/contract.ts";
 import { createStrategy, strategyNames } from "../strategy/index.ts";
 import type { Engine } from "./engine.ts";
 import type { Keys } from "./keys.ts";

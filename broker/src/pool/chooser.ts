@@ -1,10 +1,10 @@
 /** Chooses the member for each message of a pool: by health, then by strategy; and can say why. */
 import type { PoolHealth } from "../health/index.ts";
 import { type Choice, createStrategy, type Strategy } from "../strategy/index.ts";
+import type { PoolPolicy } from "./contract.ts";
 import { Decisions } from "./decisions.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Member } from "./member.ts";
-import type { PoolPolicy } from "./pool.ts";
 import { type Candidates, Selection } from "./selection.ts";
 
 /** How long a failed message waits for another member to have credit, before the same one may have it again. */

@@ -3,7 +3,7 @@ import { matchesGlob } from "node:path";
 import { createHealthChecker, type HealthCheckerName } from "../health/index.ts";
 import { covers } from "../router/cover.ts";
 import { createStrategy, type StrategyName } from "../strategy/index.ts";
-import type { PoolPolicy, WhenFull } from "./pool.ts";
+import type { PoolPolicy, WhenFull } from "./contract.ts";
 
 export interface Fallback {
   /** The pool whose members help out. */

@@ -1,81 +1,16 @@
 import type { MemberReport, PoolReport } from "@equipoise/shared";
-import { type HealthChange, type HealthChecker, type HealthState, PoolHealth } from "../health/index.ts";
-import type { Strategy } from "../strategy/index.ts";
+import { PoolHealth } from "../health/index.ts";
 import type { Backlog } from "./backlog.ts";
 import { Chooser } from "./chooser.ts";
+import type { PoolPolicy, PoolSurroundings, Tuning } from "./contract.ts";
 import type { Decision } from "./decisions.ts";
 import type { Delivery } from "./delivery.ts";
 import { KeyOrder } from "./key-order.ts";
+import { Lane } from "./lane.ts";
 import { Member, type MemberOwner, type Receiver } from "./member.ts";
 import { reportOf } from "./member-report.ts";
-import type { Fallback } from "./policy.ts";
+import { reportOfPool } from "./pool-report.ts";
 import type { Candidates } from "./selection.ts";
-
-export type WhenFull = "backpressure" | "dropOldest" | "reject";
-
-/** What a pool does, whoever its members are. */
-export interface PoolPolicy {
-  name: string;
-  /** Named by the configuration: it exists without members and may push back on publishers. */
-  declared: boolean;
-  strategy: Strategy;
-  health: HealthChecker;
-  /** By client id; they go before what members declare. */
-  weights: Readonly<Record<string, number>>;
-  /** By client id: what the operator has said, before whatever the checker finds. */
-  operatorHealth?: Readonly<Record<string, HealthState>>;
-  ordering: "none" | "key";
-  /** `topic`, or a top-level field of the JSON record. */
-  key: string;
-  /** A member that holds a message this long without answering has failed it. */
-  ackTimeoutMs: number;
-  /** Failed attempts after which a message is a dead letter. */
-  maxDeliveries: number;
-  maxBacklogBytes: number;
-  whenFull: WhenFull;
-  /** How long a declared pool keeps its backlog without members; for others see `undeclaredPools`. */
-  retainWhenEmptyMs: number;
-  /** Whose members help out when this pool has had none for a while. */
-  fallback: Fallback | undefined;
-}
-
-/** What can be changed of a policy while the pool is in use. */
-export type Tuning = Partial<Pick<PoolPolicy, "strategy" | "health" | "weights" | "operatorHealth">>;
-
-/** How a pool reaches the rest of the broker. */
-export interface PoolSurroundings {
-  /** Asks for `drain` to be called later in this turn. */
-  wake(pool: Pool): void;
-  /** Makes the backlog of a filter and has the router fill it. */
-  openBacklog(pool: Pool, filter: string): Backlog;
-  onDropped(pool: Pool, messages: number): void;
-  /** An attempt has failed; the failure is noted in the delivery. */
-  onFailed(pool: Pool, member: Member, delivery: Delivery): void;
-  /** Too many attempts: keeps the message as a dead letter, then settles it, or gives it back when it cannot. */
-  bury(pool: Pool, filter: string, delivery: Delivery): void;
-  onHealth(pool: Pool, member: Member, change: HealthChange): void;
-  onPanic(pool: Pool, panic: boolean): void;
-  onCheckerFailed(pool: Pool, reason: string): void;
-  /** Messages were taken back from a member that is frozen. */
-  onRescued(pool: Pool, member: Member, messages: number): void;
-  /** Its messages come as they are wanted: it is to be drained also when none waits. */
-  fed?: boolean;
-  /** Uniform in [0, 1). */
-  random(): number;
-  wallMs(): number;
-  monotonicMs(): number;
-}
-
-/** One filter of a pool: its queue, who takes from it, and its order where keys matter. */
-interface Lane {
-  filter: string;
-  /** Since when nobody takes from it, monotonic. */
-  emptySinceMs: number;
-  backlog: Backlog;
-  /** In the order of joining. */
-  takers: Member[];
-  order: KeyOrder | undefined;
-}
 
 /**
  * A consumer group: hands every message of its backlogs to exactly one member, when that member has a free credit.
@@ -173,13 +108,13 @@ export class Pool implements MemberOwner {
   /** Messages that no member holds. */
   get waiting(): number {
     let waiting = 0;
-    for (const { backlog, order } of this.#lanes.values()) waiting += backlog.waiting + (order?.parked ?? 0);
+    for (const lane of this.#lanes.values()) waiting += lane.waiting;
     return waiting;
   }
 
   /** A backlog has takers that are no guests. */
   isTaken(backlog: Backlog): boolean {
-    return this.#byBacklog.get(backlog)?.takers.some(({ guest }) => !guest) === true;
+    return this.#byBacklog.get(backlog)?.taken === true;
   }
 
   /** Messages of a backlog that members could be given beyond those that wait here; `undefined` without members. */
@@ -201,8 +136,7 @@ export class Pool implements MemberOwner {
 
   /** Adds a backlog that the journal has kept, or that the configuration names. */
   adopt(filter: string, backlog: Backlog): void {
-    const emptySinceMs = this.#surroundings.monotonicMs();
-    const lane: Lane = { filter, emptySinceMs, backlog, takers: [], order: undefined };
+    const lane = new Lane(filter, backlog, this.#surroundings.monotonicMs());
     const { ordering, key } = this.policy;
     if (ordering === "key") {
       const choose = (delivery: Delivery) => this.#chooseForKey(lane, delivery);
@@ -275,10 +209,7 @@ export class Pool implements MemberOwner {
   /** Filters that nobody has taken from since before a time. */
   abandoned(beforeMs: (filter: string) => number): string[] {
     return [...this.#lanes.values()]
-      .filter(
-        ({ takers, emptySinceMs, filter }) =>
-          takers.every(({ guest }) => guest) && emptySinceMs <= beforeMs(filter),
-      )
+      .filter(({ taken, emptySinceMs, filter }) => !taken && emptySinceMs <= beforeMs(filter))
       .map(({ filter }) => filter);
   }
 
@@ -286,7 +217,7 @@ export class Pool implements MemberOwner {
   drop(filter: string): number {
     const lane = this.#lanes.get(filter);
     if (lane === undefined) return 0;
-    const waiting = lane.backlog.waiting + (lane.order?.parked ?? 0);
+    const { waiting } = lane;
     lane.backlog.close();
     this.#lanes.delete(filter);
     this.#byBacklog.delete(lane.backlog);
@@ -298,7 +229,7 @@ export class Pool implements MemberOwner {
     const lane = this.#lanes.get(filter);
     if (lane === undefined) return;
     lane.emptySinceMs = this.#surroundings.monotonicMs();
-    this.#noteDropped((lane.order?.dropParked() ?? 0) + lane.backlog.dropAll());
+    this.#noteDropped(lane.dropAll());
   }
 
   /** The member of a receiver. */
@@ -432,9 +363,8 @@ export class Pool implements MemberOwner {
     return member === "wait" ? "nobody" : member;
   }
 
-  #choose({ takers, backlog, order }: Lane, candidates: Candidates, delivery: Delivery) {
-    const waiting = backlog.waiting + (order?.parked ?? 0);
-    const member = this.#chooser.choose({ takers, waiting }, candidates, delivery);
+  #choose(lane: Lane, candidates: Candidates, delivery: Delivery) {
+    const member = this.#chooser.choose(lane, candidates, delivery);
     if (typeof member !== "string" && delivery.repeated) this.#redelivered++;
     return member;
   }
@@ -444,33 +374,14 @@ export class Pool implements MemberOwner {
   }
 
   report(): PoolReport & { memberReports: MemberReport[] } {
-    const members = this.members;
+    const { members } = this;
     const nowMs = this.#surroundings.monotonicMs();
-    const backlogs = [...this.#byBacklog.keys()];
-    const sum = <T>(items: readonly T[], of: (item: T) => number) =>
-      items.reduce((total, item) => total + of(item), 0);
-    return {
-      name: this.name,
-      members: this.memberCount,
-      backlog: sum(
-        [...this.#lanes.values()],
-        ({ backlog, order }) => backlog.waitingEverywhere + (order?.parked ?? 0),
-      ),
-      backlogBytes: sum(backlogs, ({ byteLength }) => byteLength),
-      maxBacklogBytes: this.policy.maxBacklogBytes,
-      pressed: backlogs.some(({ pressed }) => pressed),
-      inFlight: sum(members, ({ inFlight }) => inFlight),
-      freeCredit: sum(members, ({ freeCredit }) => freeCredit),
-      settled: sum(backlogs, ({ settled }) => settled),
-      redelivered: this.#redelivered,
-      rescued: this.#rescued,
-      panic: this.panic,
-      dropped: sum(backlogs, ({ dropped }) => dropped),
-      memberReports: members.map((member) => ({
-        ...reportOf(member, nowMs),
-        score: this.#chooser.scoreOf(member, members),
-      })),
-    };
+    const reports = members.map((member) => ({
+      ...reportOf(member, nowMs),
+      score: this.#chooser.scoreOf(member, members),
+    }));
+    const counts = { redelivered: this.#redelivered, rescued: this.#rescued };
+    return reportOfPool(this, [...this.#lanes.values()], counts, reports);
   }
 
   #laneOf(filter: string): Lane {

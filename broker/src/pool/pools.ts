@@ -5,11 +5,12 @@ import type { Journal, RecoveredQueue } from "../journal/journal.ts";
 import { type Router, Target } from "../router/router.ts";
 import type { Turn } from "../turn.ts";
 import { Backlog } from "./backlog.ts";
+import type { PoolPolicy, PoolSurroundings, Tuning } from "./contract.ts";
 import type { DeadLetterBook } from "./dead-letters.ts";
 import type { Feed } from "./feed.ts";
 import type { Receiver } from "./member.ts";
 import { type DeclaredPool, type Rule, resolvePolicy, type UndeclaredPools } from "./policy.ts";
-import { Pool, type PoolPolicy, type PoolSurroundings, type Tuning } from "./pool.ts";
+import { Pool } from "./pool.ts";
 
 export interface PoolsOptions {
   declared: readonly DeclaredPool[];
