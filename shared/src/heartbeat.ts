@@ -128,6 +128,8 @@ export interface BrokerHeartbeat {
   received: number;
   delivered: number;
   pools: (PoolReport & { memberReports: MemberReport[] })[];
+  /** Of which there was no more to say in one heartbeat. */
+  omitted: { pools: number; members: number };
 }
 
 /** One member as a broker sees it. */

@@ -1,6 +1,7 @@
 /** The broker's own heartbeat: retained, with the time after which it must not be believed. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { type BrokerHeartbeat, type Clock, topics, version } from "@equipoise/shared";
+import { reportedPools } from "./reported-pools.ts";
 
 export interface HeartbeatSources {
   brokerId: string;
@@ -54,6 +55,7 @@ export class BrokerHeartbeatSender {
   send(state: BrokerHeartbeat["state"]): void {
     const { brokerId, durability, clock, periodMs, counts, publish } = this.#sources;
     const timeMs = clock.wallMs();
+    const { pools, ...totals } = counts();
     const heartbeat: BrokerHeartbeat = {
       state,
       broker: brokerId,
@@ -62,7 +64,8 @@ export class BrokerHeartbeatSender {
       expiresTimeMs: timeMs + beatsToExpire * periodMs,
       durability,
       load: this.#load(),
-      ...counts(),
+      ...totals,
+      ...reportedPools(pools),
     };
     publish(topics.brokerHeartbeat(brokerId), Buffer.from(JSON.stringify(heartbeat)));
   }
