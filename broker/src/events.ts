@@ -49,6 +49,7 @@ export type BrokerEvent =
   | { event: "control.unavailable"; path: string; reason: string }
   | { event: "engine.here" }
   | { event: "engine.away"; reason: string }
+  | { event: "engine.rolledBack"; detail: string }
   | { event: "broker.dead"; broker: string }
   | { event: "broker.takenForDead" }
   | { event: "entry.unknown"; pool: string }
@@ -72,6 +73,7 @@ const warnings: ReadonlySet<BrokerEvent["event"]> = new Set([
   "retained.full",
   "control.unavailable",
   "engine.away",
+  "engine.rolledBack",
   "broker.dead",
   "broker.takenForDead",
   "entry.unknown",

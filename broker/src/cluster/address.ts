@@ -14,10 +14,11 @@ export function engineAddress(text: string): RedisOptions | undefined {
   const { protocol, hostname, port, username, password, pathname } = new URL(text);
   if ((protocol !== "redis:" && protocol !== "rediss:") || hostname === "") return undefined;
   const db = pathname.length > 1 ? Number(pathname.slice(1)) : 0;
-  if (!Number.isSafeInteger(db)) return undefined;
+  const known = credentials(username, password);
+  if (!Number.isSafeInteger(db) || known === undefined) return undefined;
   return {
     ...{ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 6_379), db },
-    ...credentials(username, password),
+    ...known,
     ...(protocol === "rediss:" ? { tls: {} } : {}),
   };
 }
@@ -27,20 +28,27 @@ function sentinelAddress({ user, password, hosts = "", name = "" }: Record<strin
     const { groups } = host.exec(each) ?? {};
     return groups === undefined ? [] : [groups];
   });
-  if (found.length < hosts.split(",").length) return undefined;
+  const known = credentials(user, password);
+  if (found.length < hosts.split(",").length || known === undefined) return undefined;
   return {
     sentinels: found.map((groups) => ({
       host: (groups.host as string).replace(/^\[|\]$/g, ""),
       port: Number(groups.port ?? sentinelPort),
     })),
     name,
-    ...credentials(user, password),
+    ...known,
   };
 }
 
-function credentials(user = "", password = ""): RedisOptions {
-  return {
-    ...(user === "" ? {} : { username: decodeURIComponent(user) }),
-    ...(password === "" ? {} : { password: decodeURIComponent(password) }),
-  };
+function credentials(user = "", password = ""): RedisOptions | undefined {
+  try {
+    return {
+      ...(user === "" ? {} : { username: decodeURIComponent(user) }),
+      ...(password === "" ? {} : { password: decodeURIComponent(password) }),
+    };
+  } catch (error) {
+    // A percent sign that is not followed by two digits.
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
 }

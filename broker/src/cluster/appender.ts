@@ -3,7 +3,7 @@
  * are answered: while the engine is away they wait, and go again when it is back. A batch has a number, by which the
  * engine knows one that it has stored although its answer was lost.
  */
-import { EquipoiseError } from "@equipoise/shared";
+import { type Clock, EquipoiseError } from "@equipoise/shared";
 import type { Committed } from "../journal/journal.ts";
 import type { Argument, Engine, Reply } from "./engine.ts";
 import type { Keys } from "./keys.ts";
@@ -12,8 +12,11 @@ import type { QueueTerms } from "./queue.ts";
 /** Bytes of messages without an answer; what comes beyond that is refused. */
 const maxWaitingBytes = 67_108_864;
 
+/** How long the engine knows the last batch of a broker that stores nothing more. */
+const rememberedMs = 3_600_000;
+
 /** The connection answers nothing else while it waits for replicas. */
-const waitMs = 300;
+const waitMs = 100;
 
 interface Batch {
   readonly number: number;
@@ -43,10 +46,13 @@ export interface AppenderOptions {
   engine: Engine;
   keys: Keys;
   consumer: string;
+  clock: Clock;
   minReplicas: number;
   /** `short` has changed. */
   onShort: () => void;
   onDropped: (queue: Recipient, messages: number) => void;
+  /** The engine has not got any more what it had answered for. */
+  onLost: (batches: number) => void;
   /** Messages were stored in a queue. */
   onStored: (queue: Recipient) => void;
 }
@@ -57,6 +63,10 @@ export class Appender {
   readonly #batches: Batch[] = [];
   #lastNumber = 0;
   #waitingBytes = 0;
+  #lastStored = { number: 0, atMs: 0 };
+  /** Waits for replicas: the one under way, and the next one. */
+  #wait: Promise<void> = Promise.resolve();
+  #nextWait: Promise<void> | undefined;
   commits = 0;
   /** Too few replicas have what was stored last: nothing is acknowledged. */
   short = false;
@@ -69,13 +79,22 @@ export class Appender {
     return this.#batches.length;
   }
 
-  /** Stores messages; without any it only waits for what was given before. */
-  add(owed: readonly Owed[], committed: Committed): void {
+  /**
+   * Stores messages; without any it only waits for what was given before.
+   * @param noted notes were sent to the engine, or wait to be: the answer stands for them, too
+   */
+  add(owed: readonly Owed[], noted: boolean, committed: Committed): void {
     let bytes = 0;
     for (const { entries } of owed) for (const entry of entries) bytes += entry.length;
     if (this.#waitingBytes + bytes > maxWaitingBytes && bytes > 0)
       return committed(new EquipoiseError("EQ_ENGINE_AWAY", `${maxWaitingBytes} bytes wait for it already`));
-    const batch = { number: ++this.#lastNumber, owed, bytes, committed, answered: owed.length === 0 };
+    const batch = {
+      number: ++this.#lastNumber,
+      owed,
+      bytes,
+      committed,
+      answered: owed.length === 0 && !noted,
+    };
     if (batch.answered && this.#batches.length === 0) return committed(undefined);
     this.#waitingBytes += bytes;
     this.#batches.push(batch);
@@ -84,13 +103,28 @@ export class Appender {
 
   /** The engine is back: whatever has no answer goes again. */
   resend(): void {
+    void this.#audit();
     for (const batch of this.#batches) if (!batch.answered) void this.#send(batch);
+  }
+
+  /** One that failed over, or began anew, may have less than it had answered for. */
+  async #audit(): Promise<void> {
+    const { engine, keys, consumer, clock, onLost } = this.#options;
+    const { number, atMs } = this.#lastStored;
+    if (number === 0 || clock.monotonicMs() - atMs > rememberedMs / 2) return;
+    try {
+      const known = Number(String(await engine.ask("GET", keys.appended(consumer))));
+      if (!(known >= number)) onLost(number - (known || 0));
+    } catch (error) {
+      // Asked again when it is back again.
+      if (!(error instanceof EquipoiseError)) throw error;
+    }
   }
 
   async #send(batch: Batch): Promise<void> {
     const { engine, keys, consumer } = this.#options;
-    const names = [keys.appended, keys.registry];
-    const args: Argument[] = [consumer, batch.number];
+    const names = [keys.appended(consumer), keys.registry];
+    const args: Argument[] = [batch.number, rememberedMs];
     for (const { queue, entries } of batch.owed) {
       names.push(queue.stream, queue.state);
       args.push(queue.name, queue.terms === "channel" ? -2 : (queue.terms.dropAtBytes ?? -1), entries.length);
@@ -99,6 +133,7 @@ export class Appender {
     try {
       const totals = engine.run("append", names, args);
       await Promise.all([totals, this.#replicated()]);
+      this.#lastStored = { number: batch.number, atMs: this.#options.clock.monotonicMs() };
       this.#note(batch, (await totals) as Reply[]);
       this.#finish(batch, undefined);
     } catch (error) {
@@ -107,10 +142,23 @@ export class Appender {
     }
   }
 
-  /** Waits until enough replicas have all that was sent before. */
-  async #replicated(): Promise<void> {
+  /**
+   * Waits until enough replicas have all that was sent before. One wait at a time stands for all batches before it,
+   * because nothing else is answered meanwhile, and a broker that cannot say that it lives is dead.
+   */
+  #replicated(): Promise<void> {
+    if (this.#options.minReplicas === 0) return this.#wait;
+    const before = this.#wait.catch(() => {});
+    this.#nextWait ??= before.then(() => {
+      this.#wait = this.#nextWait as Promise<void>;
+      this.#nextWait = undefined;
+      return this.#waitForReplicas();
+    });
+    return this.#nextWait;
+  }
+
+  async #waitForReplicas(): Promise<void> {
     const { engine, minReplicas, onShort } = this.#options;
-    if (minReplicas === 0) return;
     for (;;) {
       const short = ((await engine.ask("WAIT", minReplicas, waitMs)) as number) < minReplicas;
       if (short !== this.short) {

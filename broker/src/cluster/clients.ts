@@ -5,6 +5,9 @@ import type { Owned } from "../session/neighbours.ts";
 import type { Engine } from "./engine.ts";
 import type { Keys } from "./keys.ts";
 
+/** Clients that one question is about. */
+const maxConfirmed = 500;
+
 /** How other brokers' clients reach this broker's sessions. */
 export interface SessionBook {
   /** A session as another broker has left it. @param elsewhere its client is connected there */
@@ -16,7 +19,7 @@ export interface SessionBook {
   /** The client of a session that is known here has gone from the broker where it was. */
   left(clientId: string): void;
   /** Clients that are connected here. */
-  connected(): Iterable<{ clientId: string; clean: boolean }>;
+  connected(): Iterable<string>;
   /** Sessions that are known here and outlive their connection. */
   kept(): Iterable<string>;
 }
@@ -66,13 +69,33 @@ export class Clients {
       book().adopt(sessionOf(clientId, subscriptions), at !== undefined && at !== consumer);
     }
     for (const clientId of book().kept()) if (!known.has(clientId)) book().forget(clientId);
+    this.#disownGone(owner, known);
   }
 
-  /** The engine was away: whoever has connected meanwhile is said to be here. */
-  ownAll(): void {
+  /** Clients whose connection has ended here while the engine was away. */
+  #disownGone(owner: ReadonlyMap<string, string>, kept: ReadonlySet<string>): void {
+    const connected = new Set(this.#options.book().connected());
+    for (const [clientId, at] of owner)
+      if (at === this.#options.consumer && !connected.has(clientId))
+        this.disown(clientId, !kept.has(clientId));
+  }
+
+  /**
+   * Says that clients are connected here. Those that have connected to another broker, which was not heard of, go from
+   * here.
+   */
+  async confirm(clientIds: Iterable<string>): Promise<void> {
     const { engine, keys, consumer, book, onFailed } = this.#options;
-    for (const { clientId } of book().connected())
-      engine.ask("HSETNX", keys.owners, clientId, consumer).catch(onFailed);
+    const all = [...clientIds];
+    try {
+      for (let at = 0; at < all.length && engine.here; at += maxConfirmed) {
+        const some = all.slice(at, at + maxConfirmed);
+        const elsewhere = await engine.run("confirm", [keys.prefix], [consumer, ...some]);
+        for (const clientId of elsewhere as Buffer[]) book().takenOver(String(clientId));
+      }
+    } catch (error) {
+      onFailed(error);
+    }
   }
 
   /** Takes a line of the cluster's news, if it is about clients. */

@@ -21,7 +21,7 @@ import { Feeder } from "./feeder.ts";
 import { ClusterJournal } from "./journal.ts";
 import { Keys, parseQueueName } from "./keys.ts";
 import { Knowledge, type Participant } from "./knowledge.ts";
-import { brokerOf, Liveness } from "./liveness.ts";
+import { brokerOf, consumerOf, Liveness } from "./liveness.ts";
 import { decodeRetained } from "./notes.ts";
 import type { SharedQueue } from "./queue.ts";
 import { type PoolBook, Registry } from "./registry.ts";
@@ -63,13 +63,14 @@ export class Cluster implements Neighbours {
   #dead: ClusterDeadLetters | undefined;
   #cancelAudit: (() => void) | undefined;
   #learned = false;
+  #lastVersion = 0;
   #cancelTend: (() => void) | undefined;
 
   constructor(options: ClusterOptions) {
     const { name, brokerId, clock, book } = options;
     this.#options = options;
     this.#keys = new Keys(name);
-    this.#consumer = `${brokerId}#${randomBytes(6).toString("hex")}`;
+    this.#consumer = consumerOf(brokerId, randomBytes(6).toString("hex"));
     this.#engine = this.#createEngine();
     const engine = this.#engine;
     const onFailed = (error: unknown): void => this.#noteFailure(error);
@@ -111,10 +112,14 @@ export class Cluster implements Neighbours {
   }
 
   #createAppender(): Appender {
-    const { minReplicas, onStateChange } = this.#options;
+    const { minReplicas, clock, events, onStateChange } = this.#options;
     return new Appender({
-      ...{ engine: this.#engine, keys: this.#keys, consumer: this.#consumer, minReplicas },
+      ...{ engine: this.#engine, keys: this.#keys, consumer: this.#consumer, clock, minReplicas },
       onShort: onStateChange,
+      onLost: (batches) => {
+        const detail = `${batches} batches of messages that it had answered for are not there`;
+        events.emit({ event: "engine.rolledBack", detail });
+      },
       onDropped: ({ name }, messages) => this.#onDropped(name, messages),
       onStored: ({ name }) => {
         const queue = this.#registry.named(name);
@@ -129,6 +134,8 @@ export class Cluster implements Neighbours {
       ...{ engine: this.#engine, consumer: this.#consumer, clock },
       nextChunkId: () => this.journal.nextId(),
       request: () => turn.request(),
+      // Others may be about to end it.
+      onJoined: (queue) => void this.#registry.open(queue),
       onAbandoned: (queue) => void this.#giveBack(queue),
       onUnknown: ({ pool }) => events.emit({ event: "entry.unknown", pool }),
       onFailed: (queues, error) => this.#onFeedFailed(queues, error),
@@ -203,6 +210,10 @@ export class Cluster implements Neighbours {
 
   own(clientId: string, clean: boolean): Promise<Owned> {
     return this.#knowledge.clients.own(clientId, clean);
+  }
+
+  confirm(clientId: string): void {
+    void this.#knowledge.clients.confirm([clientId]);
   }
 
   disown(clientId: string, clean: boolean): void {
@@ -287,7 +298,7 @@ export class Cluster implements Neighbours {
     if (channel === this.#keys.news) return this.#onNews(message.toString());
     if (channel === this.#keys.retainedNews) {
       const { topic, frame } = decodeRetained(message);
-      return this.#options.onRetained(topic, frame);
+      return this.#knowledge.hearRetained(topic, frame);
     }
     const entry = decodeEntry("", message, this.journal.nextId());
     if (entry !== undefined) this.#options.onRelayed(entry.slice.chunk);
@@ -314,11 +325,15 @@ export class Cluster implements Neighbours {
   /** What this broker holds of a session's queue is another broker's: the client has connected there. */
   giveUp(id: QueueId): void {
     const queue = this.#registry.get(id);
-    queue?.lose();
-    if (queue !== undefined) queue.released = true;
+    if (queue === undefined) return;
+    queue.lose();
+    queue.released = true;
+    this.#feeder.contest(queue);
   }
 
   #onBeat(version: number): void {
+    if (version < this.#lastVersion) this.#onEmptied();
+    this.#lastVersion = version;
     void this.#registry.sync(version);
     const pressed: SharedQueue[] = [];
     for (const queue of this.#registry.all()) {
@@ -327,6 +342,14 @@ export class Cluster implements Neighbours {
       if (queue.fed?.backlog.pressed === true) pressed.push(queue);
     }
     if (pressed.length > 0) void this.#settler.ask(pressed);
+  }
+
+  /** Queues that were there are not: somebody has emptied the engine. */
+  #onEmptied(): void {
+    const detail = "queues that were known are not there: what waited in them is lost";
+    this.#options.events.emit({ event: "engine.rolledBack", detail });
+    for (const queue of this.#registry.all()) void this.#registry.open(queue);
+    this.#knowledge.tell();
   }
 
   #onDead(dead: readonly string[]): void {

@@ -1,11 +1,12 @@
 /**
- * The connection to Redis. It is away when it is closed, when it has not answered for `silenceMs`, or when it refuses to
+ * The connections to Redis. It is away when one is closed, or has not answered for `silenceMs`, or when it refuses to
  * write because it is not the primary any more; what was asked then fails with EQ_ENGINE_AWAY, and the engine is tried
  * again until it is back. What is asked of it is answered in order, on one connection.
  */
 import { createHash } from "node:crypto";
 import { type Clock, EquipoiseError, reasonOf } from "@equipoise/shared";
 import { Redis, type RedisOptions } from "ioredis";
+import { Questions } from "./questions.ts";
 import { type ScriptName, scripts } from "./scripts.ts";
 
 /** The engine's own word, as far as brokers use it. */
@@ -15,6 +16,8 @@ export type Argument = string | number | Buffer;
 /** Longest silence after a question. */
 const silenceMs = 800;
 const silenceCheckMs = 100;
+/** Also a connection on which nothing happens may have stopped. */
+const pingMs = 1_000;
 /** Time for a new connection to be of use. */
 const patienceMs = 1_500;
 const connectTimeoutMs = 1_000;
@@ -50,8 +53,9 @@ export class Engine {
   #stopped = false;
   #watchId = 0;
   #lastReason = "";
-  /** When the questions that have no answer yet were asked, monotonic. */
-  readonly #asked = new Set<{ atMs: number }>();
+  readonly #questions: ReadonlyMap<Redis, Questions>;
+  #checkedAtMs = 0;
+  #pingedAtMs = 0;
   #cancelCheck: (() => void) | undefined;
 
   constructor(options: EngineOptions) {
@@ -74,6 +78,7 @@ export class Engine {
     this.#watch = new Redis(common);
     this.#news = new Redis({ ...common, autoResubscribe: true });
     this.#connections = [this.#main, this.#watch, this.#news];
+    this.#questions = new Map(this.#connections.map((connection) => [connection, new Questions()]));
     for (const connection of this.#connections) {
       connection.on("error", (error: Error) => {
         this.#lastReason = reasonOf(error);
@@ -146,7 +151,7 @@ export class Engine {
   #leave(reason: string): void {
     if (!this.#here) return;
     this.#here = false;
-    this.#asked.clear();
+    for (const questions of this.#questions.values()) questions.forget();
     this.#reconnect();
     if (!this.#stopped) this.#options.onAway(reason);
   }
@@ -162,12 +167,35 @@ export class Engine {
   }
 
   #checkSilence(): void {
-    const { clock } = this.#options;
+    const nowMs = this.#options.clock.monotonicMs();
+    const lateMs = nowMs - this.#checkedAtMs - silenceCheckMs;
+    this.#checkedAtMs = nowMs;
     // One that is frozen lets itself be connected to, and there may be another primary by now.
-    if (!this.#here && clock.monotonicMs() - this.#triedAtMs > patienceMs) this.#reconnect();
-    for (const { atMs } of this.#asked) {
-      if (clock.monotonicMs() - atMs > silenceMs) this.#leave(`no answer within ${silenceMs} ms`);
-      return;
+    if (!this.#here && nowMs - this.#triedAtMs > patienceMs) this.#reconnect();
+    if (!this.#here) return;
+    for (const [connection, questions] of this.#questions) {
+      // After a pause of ours there may be answers that nobody has read.
+      if (lateMs > silenceCheckMs) questions.excuse(nowMs);
+      if (questions.silenceMs(nowMs, connection.stream?.bytesRead ?? 0) > silenceMs)
+        return this.#leave(`no answer within ${silenceMs} ms`);
+    }
+    if (nowMs - this.#pingedAtMs > pingMs) this.#ping(nowMs);
+  }
+
+  /** On the other connections there are questions all the time. */
+  #ping(nowMs: number): void {
+    this.#pingedAtMs = nowMs;
+    // That it failed is found out by the end of the connection, or by the silence.
+    this.#ask(this.#news, 0, () => this.#news.ping()).catch(() => {});
+  }
+
+  async #ask<T>(connection: Redis, waitMs: number, ask: () => Promise<T>): Promise<T> {
+    const questions = this.#questions.get(connection) as Questions;
+    const question = questions.begin(this.#options.clock.monotonicMs(), waitMs);
+    try {
+      return await ask();
+    } finally {
+      questions.end(question);
     }
   }
 
@@ -182,30 +210,26 @@ export class Engine {
   /** @throws EquipoiseError EQ_ENGINE_AWAY, EQ_STORE_FULL, EQ_STORE_FAILED */
   async ask(command: string, ...args: Argument[]): Promise<Reply> {
     if (!this.#here) throw new EquipoiseError("EQ_ENGINE_AWAY", "the engine is away");
-    const asked = { atMs: this.#options.clock.monotonicMs() };
-    this.#asked.add(asked);
     try {
-      return (await this.#main.callBuffer(command, ...args)) as Reply;
+      return (await this.#ask(this.#main, 0, () => this.#main.callBuffer(command, ...args))) as Reply;
     } catch (error) {
       throw this.#judge(error);
-    } finally {
-      this.#asked.delete(asked);
     }
   }
 
   /** Waits up to `waitMs` for what a blocking command brings. @throws EquipoiseError as `ask` */
-  async watch(command: string, ...args: Argument[]): Promise<Reply> {
+  async watch(waitMs: number, command: string, ...args: Argument[]): Promise<Reply> {
     if (!this.#here) throw new EquipoiseError("EQ_ENGINE_AWAY", "the engine is away");
     try {
-      return (await this.#watch.callBuffer(command, ...args)) as Reply;
+      return (await this.#ask(this.#watch, waitMs, () => this.#watch.callBuffer(command, ...args))) as Reply;
     } catch (error) {
       throw this.#judge(error);
     }
   }
 
-  /** Ends the wait that is under way. */
-  async wakeWatch(): Promise<void> {
-    await this.ask("CLIENT", "UNBLOCK", this.#watchId);
+  /** Ends the wait that is under way; false if there was none yet. */
+  async wakeWatch(): Promise<boolean> {
+    return (await this.ask("CLIENT", "UNBLOCK", this.#watchId)) === 1;
   }
 
   #judge(error: unknown): EquipoiseError {

@@ -14,7 +14,10 @@ const maxEntries = 64;
 const watchMs = 2_000;
 /** More than that is never asked for without an answer. */
 const watchGraceMs = 200;
+/** Entries that one question of the audit is about. */
 const maxAudited = 1_000;
+/** How often a contested queue is asked for. */
+const contestMs = 20;
 
 export interface FeederOptions {
   engine: Engine;
@@ -23,6 +26,8 @@ export interface FeederOptions {
   nextChunkId: () => number;
   /** Has `step` called at the end of the turn. */
   request: () => void;
+  /** The queue has its first members here. */
+  onJoined: (queue: SharedQueue) => void;
   /** Members have left and messages wait here for nobody. */
   onAbandoned: (queue: SharedQueue) => void;
   /** An entry was written by a newer version. */
@@ -49,6 +54,20 @@ export class Feeder {
     this.#options.request();
   }
 
+  /**
+   * The queue was another broker's until now, which may still wait for messages of it: they are taken from it, in order,
+   * until it cannot be given any more.
+   */
+  contest(queue: SharedQueue): void {
+    queue.contestedUntilMs = this.#options.clock.monotonicMs() + watchMs + watchGraceMs;
+    this.#hungry.delete(queue);
+    this.ask(queue);
+  }
+
+  #contested({ contestedUntilMs }: SharedQueue): boolean {
+    return contestedUntilMs > this.#options.clock.monotonicMs();
+  }
+
   /** Messages were stored in the queue by this broker. */
   stored(queue: SharedQueue): void {
     // Who watches it is given them without asking.
@@ -68,6 +87,8 @@ export class Feeder {
 
   #feed(queue: SharedQueue): void {
     const wanted = queue.fed?.wanted();
+    if (wanted !== undefined && !queue.joined) this.#options.onJoined(queue);
+    queue.joined = wanted !== undefined;
     if (wanted === undefined) {
       this.#hungry.delete(queue);
       const { backlog } = queue.fed ?? {};
@@ -77,8 +98,20 @@ export class Feeder {
     }
     if (queue.reading || !queue.opened) return;
     if (wanted <= 0) this.#hungry.delete(queue);
+    // What it brings may be older than what is asked for meanwhile.
+    else if (this.#contested(queue) && this.#watched?.has(queue) === true) this.#wake();
     else if (queue.released || !queue.empty) void this.#read(queue, wanted);
+    else if (this.#contested(queue)) this.#askLater(queue);
     else this.#hungry.add(queue);
+  }
+
+  #askLater(queue: SharedQueue): void {
+    queue.reading = true;
+    this.#options.clock.after(contestMs, () => {
+      queue.reading = false;
+      queue.released = true;
+      this.ask(queue);
+    });
   }
 
   /**
@@ -88,19 +121,31 @@ export class Feeder {
   async audit(queue: SharedQueue): Promise<void> {
     const { engine, consumer, clock } = this.#options;
     if (queue.fed === undefined || !queue.opened) return;
-    const pending = await this.#attempt(queue, () =>
-      engine.ask("XPENDING", queue.stream, group, "-", "+", maxAudited, consumer),
-    );
-    const ids = ((pending ?? []) as [Buffer][]).map(([id]) => id.toString("latin1"));
+    const ids = await this.#pendingOf(queue);
     if (unknownOf(queue, ids).length === 0) return;
     // What the other connection is just bringing is not missing.
     await new Promise<void>((resolve) => clock.after(watchGraceMs, resolve));
     const missing = unknownOf(queue, ids);
-    if (missing.length === 0) return;
-    const claimed = await this.#attempt(queue, () =>
-      engine.run("claim", [queue.stream, queue.state], [consumer, ...missing]),
-    );
-    for (const taken of (claimed ?? []) as Taken[]) this.#take(queue, ...taken);
+    for (let at = 0; at < missing.length; at += maxAudited) {
+      const args = [consumer, ...missing.slice(at, at + maxAudited)];
+      const claimed = await this.#attempt(queue, () =>
+        engine.run("claim", [queue.stream, queue.state], args),
+      );
+      for (const taken of (claimed ?? []) as Taken[]) this.#take(queue, ...taken);
+    }
+  }
+
+  /** Ids of the entries that this broker holds, as the engine knows it. */
+  async #pendingOf(queue: SharedQueue): Promise<string[]> {
+    const { engine, consumer } = this.#options;
+    const ids: string[] = [];
+    for (let from = "-"; ; from = `(${ids.at(-1)}`) {
+      const page = (await this.#attempt(queue, () =>
+        engine.ask("XPENDING", queue.stream, group, from, "+", maxAudited, consumer),
+      )) as [Buffer][] | undefined;
+      for (const [id] of page ?? []) ids.push(id.toString("latin1"));
+      if (page === undefined || page.length < maxAudited) return ids;
+    }
   }
 
   async #read(queue: SharedQueue, wanted: number): Promise<void> {
@@ -108,7 +153,7 @@ export class Feeder {
     const { released } = queue;
     // Before the answer: what is released from now on is news.
     queue.released = false;
-    const args = [consumer, wanted, released ? "1" : "0", maxEntries];
+    const args = [consumer, wanted, this.#contested(queue) ? "2" : released ? "1" : "0", maxEntries];
     const reply = await this.#attempt(queue, () => engine.run("take", [queue.stream, queue.state], args));
     if (reply === undefined) queue.released = true;
     if (reply === undefined) return;
@@ -153,13 +198,21 @@ export class Feeder {
 
   #watch(): void {
     if (this.#watched === undefined) return void this.#wait();
+    // It waits for others: let it begin anew, with this one.
+    for (const queue of this.#hungry) if (!this.#watched.has(queue)) return this.#wake();
+  }
+
+  #wake(): void {
     if (this.#waking) return;
-    for (const queue of this.#hungry) {
-      if (this.#watched.has(queue)) continue;
-      // It waits for others: let it begin anew, with this one.
-      this.#waking = true;
-      return void this.#options.engine.wakeWatch().catch(() => {});
-    }
+    this.#waking = true;
+    this.#options.engine
+      .wakeWatch()
+      // It had not begun: the next beat tries again.
+      .then((woken) => {
+        if (!woken) this.#waking = false;
+      })
+      // The engine is away, and with it what waits.
+      .catch(() => {});
   }
 
   async #wait(): Promise<void> {
@@ -170,7 +223,7 @@ export class Feeder {
     const last = streams.map(() => ">");
     const start = ["GROUP", group, consumer, "COUNT", 1, "BLOCK", watchMs, "STREAMS"];
     try {
-      this.#onWatched(watched, await engine.watch("XREADGROUP", ...start, ...streams, ...last));
+      this.#onWatched(watched, await engine.watch(watchMs, "XREADGROUP", ...start, ...streams, ...last));
     } catch (error) {
       if (!(error instanceof EquipoiseError)) throw error;
       for (const queue of watched) this.#hungry.delete(queue);

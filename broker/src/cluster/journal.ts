@@ -15,6 +15,7 @@ import type { Settler } from "./settler.ts";
 export interface ClusterJournalOptions {
   engine: Engine;
   keys: Keys;
+  consumer: string;
   registry: Registry;
   appender: Appender;
   settler: Settler;
@@ -69,7 +70,7 @@ export class ClusterJournal implements Journal {
       const queue = registry.get(id) ?? relays.get(id);
       if (queue !== undefined) parts.push({ queue, entries: encodeEntries(slice) });
     }
-    this.#options.appender.add(parts, committed);
+    this.#options.appender.add(parts, notes.pending, committed);
   }
 
   settled(id: QueueId, slice: Slice): void {
@@ -78,7 +79,7 @@ export class ClusterJournal implements Journal {
   }
 
   attempted(id: QueueId, slice: Slice, index: number, failed: FailedAttempts): void {
-    const { registry, engine, onFailed } = this.#options;
+    const { registry, engine, consumer, onFailed } = this.#options;
     const queue = registry.get(id);
     const entry = queue?.held.get(slice);
     if (queue === undefined || entry === undefined || entry.lost || !engine.here) return;
@@ -86,7 +87,7 @@ export class ClusterJournal implements Journal {
     slice.earlier.set(index, failed);
     entry.noted = true;
     const noted = JSON.stringify([...slice.earlier]);
-    engine.ask("HSET", queue.state, `f${entry.id}`, noted).catch(onFailed);
+    engine.run("attempt", [queue.stream, queue.state], [consumer, entry.id, noted]).catch(onFailed);
   }
 
   /** What is here is in memory. */

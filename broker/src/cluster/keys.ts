@@ -16,9 +16,9 @@ export class Keys {
     return `${this.#prefix}registry`;
   }
 
-  /** Hash: the number of each broker's last batch of appends, so that one sent again is not stored again. */
-  get appended(): string {
-    return `${this.#prefix}appended`;
+  /** The number of a broker's last batch of appends, so that one sent again is not stored again. */
+  appended(consumer: string): string {
+    return `${this.#prefix}appended:${consumer}`;
   }
 
   /** Number that grows whenever the registry changes. */
@@ -59,11 +59,6 @@ export class Keys {
   /** Set: the brokers there are. */
   get brokers(): string {
     return `${this.#prefix}brokers`;
-  }
-
-  /** Is there as long as a broker lives. */
-  alive(consumer: string): string {
-    return `${this.#prefix}broker:${consumer}`;
   }
 
   /** Channel: a retained message has changed. */

@@ -42,13 +42,15 @@ export class Knowledge {
   readonly wills: Wills;
   readonly tunings: Tunings;
   readonly #options: KnowledgeOptions;
+  /** Topics of retained messages that the engine has, as far as was heard. */
+  #retained = new Set<string>();
 
   constructor(options: KnowledgeOptions) {
     this.#options = options;
     const { engine, keys, clock, consumer, participant, nextQueueId, onFailed } = options;
     const { sessions: book, router, onWill: publish, onTuned: apply, random } = participant;
     this.relays = new Relays({ engine, keys, clock, router, consumer, nextQueueId, onFailed });
-    this.notes = new Notes(engine, keys, onFailed);
+    this.notes = new Notes(engine, keys, consumer, onFailed);
     this.clients = new Clients({ engine, keys, consumer, book, onFailed });
     this.wills = new Wills({ engine, keys, consumer, publish, onFailed });
     this.tunings = new Tunings({ engine, keys, random, apply, onFailed });
@@ -56,19 +58,34 @@ export class Knowledge {
 
   /** Asks for all that there is. @throws EquipoiseError EQ_ENGINE_AWAY */
   async learn(): Promise<void> {
-    const { engine, keys, participant } = this.#options;
-    const flat = (await engine.ask("HGETALL", keys.retained)) as Buffer[];
-    for (let at = 0; at < flat.length; at += 2) participant.onRetained(String(flat[at]), flat[at + 1]);
+    await this.#learnRetained();
     await this.tunings.learn();
     await this.clients.load();
     await this.relays.hearAll();
+  }
+
+  async #learnRetained(): Promise<void> {
+    const { engine, keys, participant } = this.#options;
+    const flat = (await engine.ask("HGETALL", keys.retained)) as Buffer[];
+    const before = this.#retained;
+    this.#retained = new Set();
+    for (let at = 0; at < flat.length; at += 2) this.hearRetained(String(flat[at]), flat[at + 1]);
+    // Forgotten while this broker did not hear.
+    for (const topic of before) if (!this.#retained.has(topic)) participant.onRetained(topic, undefined);
+  }
+
+  /** A retained message has changed, on any broker. */
+  hearRetained(topic: string, frame: Buffer | undefined): void {
+    if (frame === undefined) this.#retained.delete(topic);
+    else this.#retained.add(topic);
+    this.#options.participant.onRetained(topic, frame);
   }
 
   /** Says again what is true of this broker as long as it lives. */
   tell(): void {
     void this.relays.tell();
     void this.wills.tell();
-    this.clients.ownAll();
+    void this.clients.confirm(this.#options.participant.sessions().connected());
   }
 
   /** Takes a line of the cluster's news, if it is about clients or pools. */

@@ -44,12 +44,11 @@ export class Liveness {
 
   /** One of the same id that was killed is dead soon. */
   async #requireOwnId(): Promise<void> {
-    const { engine, keys, clock, brokerId } = this.#options;
+    const { engine, keys, clock, consumer, brokerId } = this.#options;
+    const args = [consumer, consumer.slice(0, consumer.lastIndexOf("#") + 1), lifetimeMs];
     const deadlineMs = clock.monotonicMs() + 2 * lifetimeMs;
     for (;;) {
-      const brokers = ((await engine.ask("SMEMBERS", keys.brokers)) as Buffer[]).map(String);
-      const same = brokers.filter((name) => brokerOf(name) === brokerId).map((name) => keys.alive(name));
-      if (same.length === 0 || (await engine.ask("EXISTS", ...same)) === 0) return;
+      if ((await engine.run("enter", [keys.prefix], args)) === 1) return;
       if (clock.monotonicMs() > deadlineMs)
         throw new EquipoiseError("EQ_BROKER_ID_TAKEN", `broker id ${brokerId}`);
       await new Promise<void>((resolve) => clock.after(beatMs, resolve));
@@ -94,7 +93,12 @@ export class Liveness {
   }
 }
 
+/** The name of one process of a broker in the engine, without spaces. */
+export function consumerOf(brokerId: string, suffix: string): string {
+  return `${encodeURIComponent(brokerId)}#${suffix}`;
+}
+
 /** The id of the broker that a consumer is. */
 export function brokerOf(consumer: string): string {
-  return consumer.slice(0, consumer.lastIndexOf("#"));
+  return decodeURIComponent(consumer.slice(0, consumer.lastIndexOf("#")));
 }

@@ -13,16 +13,25 @@ type Subscriptions = () => KeptSession["subscriptions"];
 export class Notes {
   readonly #engine: Engine;
   readonly #keys: Keys;
+  readonly #consumer: string;
   readonly #onFailed: (error: unknown) => void;
   #retained = new Map<string, Buffer | undefined>();
   #sessions = new Map<string, Subscriptions | undefined>();
   /** Who waits until everything is there. */
   #waiting: Committed[] = [];
+  /** Sent, and not answered yet. */
+  #underWay = 0;
 
-  constructor(engine: Engine, keys: Keys, onFailed: (error: unknown) => void) {
+  constructor(engine: Engine, keys: Keys, consumer: string, onFailed: (error: unknown) => void) {
     this.#engine = engine;
     this.#keys = keys;
+    this.#consumer = consumer;
     this.#onFailed = onFailed;
+  }
+
+  /** Something is not in the engine yet. */
+  get pending(): boolean {
+    return this.#underWay + this.#retained.size + this.#sessions.size > 0;
   }
 
   retain(topic: string, frame: Buffer | undefined): void {
@@ -49,6 +58,7 @@ export class Notes {
     this.#retained = new Map();
     this.#sessions = new Map();
     this.#waiting = [];
+    this.#underWay++;
     try {
       await Promise.all([...this.#sendRetained(retained), ...this.#sendSessions(sessions)]);
       // Answered in order: what was sent before is there as well.
@@ -57,21 +67,26 @@ export class Notes {
     } catch (error) {
       if (!(error instanceof EquipoiseError)) throw error;
       this.#takeBack(retained, sessions, waiting, error);
+    } finally {
+      this.#underWay--;
     }
   }
 
   *#sendRetained(retained: ReadonlyMap<string, Buffer | undefined>): Iterable<Promise<Reply>> {
     for (const [topic, frame] of retained) {
-      if (frame === undefined) yield this.#engine.ask("HDEL", this.#keys.retained, topic);
-      else yield this.#engine.ask("HSET", this.#keys.retained, topic, frame);
-      yield this.#engine.ask("PUBLISH", this.#keys.retainedNews, encodeRetained(topic, frame));
+      const { retained: kept, retainedNews } = this.#keys;
+      const args = [topic, encodeRetained(topic, frame), ...(frame === undefined ? [] : [frame])];
+      yield this.#engine.run("retain", [kept, retainedNews], args);
     }
   }
 
   *#sendSessions(sessions: ReadonlyMap<string, Subscriptions | undefined>): Iterable<Promise<Reply>> {
     for (const [clientId, subscriptions] of sessions) {
-      if (subscriptions === undefined) yield this.#engine.ask("HDEL", this.#keys.sessions, clientId);
-      else yield this.#engine.ask("HSET", this.#keys.sessions, clientId, JSON.stringify(subscriptions()));
+      if (subscriptions === undefined) {
+        yield this.#engine.run("end", [this.#keys.prefix], [this.#consumer, clientId]);
+        continue;
+      }
+      yield this.#engine.ask("HSET", this.#keys.sessions, clientId, JSON.stringify(subscriptions()));
       yield this.#engine.ask("PUBLISH", this.#keys.news, `session ${clientId}`);
     }
   }

@@ -32,6 +32,10 @@ export class SharedQueue {
   empty = false;
   /** There may be entries that another broker held. */
   released = true;
+  /** There have been members here since the engine was told so. */
+  joined = false;
+  /** Until then another broker that had the queue may still be given messages of it; monotonic. */
+  contestedUntilMs = 0;
   /** The engine has had no answer yet to whether the queue exists. */
   opened = false;
 

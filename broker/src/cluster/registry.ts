@@ -5,13 +5,7 @@ import type { DeclaredPool } from "../pool/policy.ts";
 import type { Engine, Reply } from "./engine.ts";
 import { type Keys, parseQueueName } from "./keys.ts";
 import type { SharedQueue } from "./queue.ts";
-
-/** What is said of a queue. Readers ignore what they do not know. */
-interface QueueRecord {
-  /** The declaration of its pool, if this filter is declared. */
-  declared: DeclaredPool | null;
-  dropAtBytes: number | null;
-}
+import { type QueueRecord, readQueueRecord } from "./queue-record.ts";
 
 /** How the registry reaches the broker's pools. */
 export interface PoolBook {
@@ -83,11 +77,12 @@ export class Registry {
     });
   }
 
-  /** Ends a queue at once, on all brokers. */
+  /** Ends a queue at once, on all brokers; a session's has ended in the engine together with the session. */
   async close(queue: SharedQueue): Promise<void> {
     this.#queues.delete(queue.id);
-    this.#byName.delete(queue.name);
+    if (this.#byName.get(queue.name) === queue) this.#byName.delete(queue.name);
     this.#taken.delete(queue);
+    if (queue.pool === "") return;
     await this.#tend([queue.name, "remove", 0], () => {});
   }
 
@@ -115,7 +110,9 @@ export class Registry {
     for (let at = 0; at < pairs.length; at += 2) {
       const name = String(pairs[at]);
       names.add(name);
-      const { declared, dropAtBytes } = JSON.parse(String(pairs[at + 1])) as QueueRecord;
+      const record = readQueueRecord(String(pairs[at + 1]));
+      if (record === undefined) continue;
+      const { declared, dropAtBytes } = record;
       const { pool, filter } = parseQueueName(name);
       if (!this.#byName.has(name) && pool !== "") book.meet(pool, filter, declared ?? undefined);
       const queue = this.#byName.get(name);
@@ -123,8 +120,11 @@ export class Registry {
     }
     for (const queue of opened) {
       if (names.has(queue.name) || this.#byName.get(queue.name) !== queue) continue;
-      // Somebody joined here while it ended.
-      if (queue.fed?.taken === true) void this.open(queue);
+      // The end of a session is told by itself.
+      if (queue.pool === "") continue;
+      // Somebody joined here while it ended, or the engine has lost it.
+      if (queue.fed?.taken === true || book.declaration(queue.pool, queue.filter) !== undefined)
+        void this.open(queue);
       else book.forget(queue.pool, queue.filter);
     }
   }

@@ -12,6 +12,9 @@ import type { Keys } from "./keys.ts";
 
 /** Changes of interest are told together. */
 const tellDelayMs = 5;
+const retryMs = 1_000;
+/** Filters told at once. */
+const maxTold = 10_000;
 
 export interface RelaysOptions {
   engine: Engine;
@@ -59,7 +62,13 @@ export class Relays {
   readonly #byQueue = new Map<QueueId, Link>();
   /** Own interest: how many subscriptions there are of each filter. */
   readonly #wanted = new Map<string, number>();
+  /** Filters that are wanted or not wanted any more since it was told. */
+  readonly #changed = new Set<string>();
+  /** What the engine has of this broker may be anything. */
+  #anew = true;
   #cancelTell: (() => void) | undefined;
+  /** Brokers that are being heard, and whether they have said something else meanwhile. */
+  readonly #hearing = new Map<string, boolean>();
 
   constructor(options: RelaysOptions) {
     this.#options = options;
@@ -72,34 +81,52 @@ export class Relays {
   want(filter: string): void {
     const count = this.#wanted.get(filter) ?? 0;
     this.#wanted.set(filter, count + 1);
-    if (count === 0) this.#tellSoon();
+    if (count === 0) this.#change(filter);
   }
 
   wantNoMore(filter: string): void {
     const count = this.#wanted.get(filter) ?? 0;
     if (count > 1) return void this.#wanted.set(filter, count - 1);
     this.#wanted.delete(filter);
-    this.#tellSoon();
+    this.#change(filter);
   }
 
-  #tellSoon(): void {
-    this.#cancelTell ??= this.#options.clock.after(tellDelayMs, () => void this.tell());
+  #change(filter: string): void {
+    this.#changed.add(filter);
+    this.#tellIn(tellDelayMs);
+  }
+
+  #tellIn(delayMs: number): void {
+    this.#cancelTell ??= this.#options.clock.after(delayMs, () => void this.#tell());
   }
 
   /** Tells the others all that is wanted here. */
   async tell(): Promise<void> {
+    this.#anew = true;
+    await this.#tell();
+  }
+
+  async #tell(): Promise<void> {
     this.#cancelTell?.();
     this.#cancelTell = undefined;
     const { engine, keys, consumer, onFailed } = this.#options;
     if (!engine.here) return;
-    const key = keys.interest(consumer);
-    const filters = [...this.#wanted.keys()];
+    const told = [...(this.#anew ? this.#wanted.keys() : this.#changed)];
+    let anew = this.#anew;
+    this.#anew = false;
+    this.#changed.clear();
     try {
-      const deleted = engine.ask("DEL", key);
-      if (filters.length > 0) await engine.ask("SADD", key, ...filters);
-      await deleted;
-      await engine.ask("PUBLISH", keys.news, `interest ${consumer}`);
+      for (let at = 0; at < told.length || anew; at += maxTold) {
+        const some = told.slice(at, at + maxTold);
+        const added = some.filter((filter) => this.#wanted.has(filter));
+        const removed = some.filter((filter) => !this.#wanted.has(filter));
+        const args = [consumer, anew ? 1 : 0, added.length, ...added, ...removed];
+        anew = false;
+        await engine.run("want", [keys.interest(consumer), keys.news], args);
+      }
     } catch (error) {
+      this.#anew = true;
+      this.#tellIn(retryMs);
       onFailed(error);
     }
   }
@@ -118,8 +145,18 @@ export class Relays {
 
   /** Another broker wants something else than before. */
   async hear(consumer: string): Promise<void> {
+    if (consumer === this.#options.consumer) return;
+    if (this.#hearing.has(consumer)) return void this.#hearing.set(consumer, true);
+    do {
+      this.#hearing.set(consumer, false);
+      await this.#hear(consumer);
+    } while (this.#hearing.get(consumer) === true);
+    this.#hearing.delete(consumer);
+  }
+
+  async #hear(consumer: string): Promise<void> {
     const { engine, keys, onFailed } = this.#options;
-    if (consumer === this.#options.consumer || !engine.here) return;
+    if (!engine.here) return;
     try {
       const filters = (await engine.ask("SMEMBERS", keys.interest(consumer))) as Buffer[];
       this.#route(consumer, new Set(filters.map(String)));

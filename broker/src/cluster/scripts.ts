@@ -1,4 +1,6 @@
 import { maxEntryMessages } from "./entry.ts";
+import { knowledgeScripts } from "./knowledge-scripts.ts";
+import { always, endSession } from "./lua.ts";
 
 /**
  * What happens in the engine as one step. A queue is a stream with one consumer group and a hash beside it:
@@ -12,9 +14,6 @@ import { maxEntryMessages } from "./entry.ts";
 
 /** The consumer group of every queue. */
 export const group = "pool";
-
-/** Also in an engine that is full: what settles and looks after brokers is what makes room. */
-const always = "#!lua flags=allow-oom\n";
 
 const common = `
 local group, nobody = '${group}', 'released'
@@ -54,7 +53,7 @@ end
  * Makes sure of a queue. KEYS: registry, version of the registry, when queues were taken from last, stream.
  * ARGV: queue, its record, 1 where the record goes before the one that is there.
  */
-const open = `
+const open = `${always}
 local group = '${group}'
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[4], group, '0', 'MKSTREAM')
 if made.err and not string.find(made.err, 'BUSYGROUP') then return made end
@@ -102,7 +101,7 @@ return reply
 
 /**
  * Stores a batch, once however often it is sent. KEYS: appended, registry, then stream and state of each queue.
- * ARGV: broker, batch number, then of each queue: name, bytes at which the oldest are dropped or -1, number of entries,
+ * ARGV: batch number, milliseconds for which it is known, then of each queue: name, bytes at which the oldest are dropped or -1, number of entries,
  * the entries. With -2 the stream is the channel of another broker, for those who listen now. Returns for each queue its bytes, its messages and how many were dropped; nothing for one that is gone.
  */
 const append = `${common}
@@ -123,8 +122,8 @@ local function drop(stream, state, bytes, most)
   return dropped
 end
 
-local fresh = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0') < tonumber(ARGV[2])
-if fresh then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+local fresh = tonumber(redis.call('GET', KEYS[1]) or '0') < tonumber(ARGV[1])
+if fresh then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
 local reply, at = {}, 3
 for key = 3, #KEYS, 2 do
   local stream, state = KEYS[key], KEYS[key + 1]
@@ -204,6 +203,16 @@ return reply
 `;
 
 /**
+ * Notes the failed attempts of an entry, if the broker has it still. KEYS: stream, state. ARGV: broker, id, attempts.
+ */
+const attempt = `${always}${common}
+local held = redis.pcall('XPENDING', KEYS[1], group, ARGV[2], ARGV[2], 1, ARGV[1])
+if held.err or #held == 0 then return 0 end
+redis.call('HSET', KEYS[2], 'f' .. ARGV[2], ARGV[3])
+return 1
+`;
+
+/**
  * Takes entries over. KEYS: stream, state. ARGV: broker, ids.
  * Returns of each entry its id, its content, its bitmap and its failed attempts.
  */
@@ -220,13 +229,32 @@ return reply
 
 /**
  * Takes entries until they have as many messages as are wanted: released ones, which are older, then new ones.
- * KEYS: stream, state. ARGV: broker, messages, 1 to look for released ones, most entries.
+ * KEYS: stream, state. ARGV: broker, messages, 1 to look for released ones, 2 to take what any other broker holds, most
+ * entries.
  * Returns 1 if there are no more new ones, 1 if there may be more released ones, and the entries as `claim` does.
  */
 const take = `${always}${common}
 local stream, state, me = KEYS[1], KEYS[2], ARGV[1]
 local wanted, room, released, reply = tonumber(ARGV[2]), tonumber(ARGV[4]), 0, {}
-if ARGV[3] == '1' then
+local function claim(id)
+  for _, entry in ipairs(redis.call('XCLAIM', stream, group, me, 0, id)) do
+    local noted = redis.call('HMGET', state, 'u' .. entry[1], 'f' .. entry[1])
+    reply[#reply + 1] = { entry[1], entry[2][2], noted[1], noted[2] }
+    wanted = wanted - string.byte(entry[2][2], 2)
+  end
+  room = room - 1
+end
+if ARGV[3] == '2' then
+  for _, pending in ipairs(redis.call('XPENDING', stream, group, '-', '+', 1000)) do
+    if pending[2] ~= me then
+      if wanted <= 0 or room <= 0 then
+        released = 1
+        break
+      end
+      claim(pending[1])
+    end
+  end
+elseif ARGV[3] == '1' then
   released = 1
   while wanted > 0 and room > 0 do
     local oldest = redis.call('XPENDING', stream, group, '-', '+', 1, nobody)[1]
@@ -234,12 +262,7 @@ if ARGV[3] == '1' then
       released = 0
       break
     end
-    for _, entry in ipairs(redis.call('XCLAIM', stream, group, me, 0, oldest[1])) do
-      local noted = redis.call('HMGET', state, 'u' .. entry[1], 'f' .. entry[1])
-      reply[#reply + 1] = { entry[1], entry[2][2], noted[1], noted[2] }
-      wanted = wanted - string.byte(entry[2][2], 2)
-    end
-    room = room - 1
+    claim(oldest[1])
   end
 end
 local empty = 0
@@ -267,7 +290,6 @@ return released
 const forgetBroker = `
 local function forget_broker(prefix, broker)
   redis.call('SREM', prefix .. 'brokers', broker)
-  redis.call('HDEL', prefix .. 'appended', broker)
   redis.call('DEL', prefix .. 'interest:' .. broker)
   redis.call('PUBLISH', prefix .. 'news', 'interest ' .. broker)
   local owners = redis.call('HGETALL', prefix .. 'owners')
@@ -285,7 +307,7 @@ end
  * KEYS: prefix of all keys. ARGV: broker, client, 1 for a clean session.
  * Returns 1 if another broker had it last, and the kept session, if there is one.
  */
-const own = `${always}${common}
+const own = `${always}${common}${endSession}
 local prefix, me, client = KEYS[1], ARGV[1], ARGV[2]
 local owner = redis.call('HGET', prefix .. 'owners', client)
 redis.call('HSET', prefix .. 'owners', client, me)
@@ -293,9 +315,7 @@ local moved = owner and owner ~= me and 1 or 0
 if moved == 1 then release(prefix .. 'queue:/' .. client, owner) end
 redis.call('PUBLISH', prefix .. 'news', 'owned ' .. me .. ' ' .. client)
 if ARGV[3] ~= '1' then return { moved, redis.call('HGET', prefix .. 'sessions', client) } end
-if redis.call('HDEL', prefix .. 'sessions', client) == 1 then
-  redis.call('PUBLISH', prefix .. 'news', 'session ' .. client)
-end
+end_session(prefix, client)
 return { moved, false }
 `;
 
@@ -360,6 +380,7 @@ export const scripts = {
   tend,
   append,
   settle,
+  attempt,
   claim,
   take,
   giveBack,
@@ -367,5 +388,6 @@ export const scripts = {
   disown,
   beat,
   leave,
+  ...knowledgeScripts,
 } as const;
 export type ScriptName = keyof typeof scripts;

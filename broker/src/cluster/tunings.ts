@@ -27,6 +27,8 @@ export interface TuningsOptions {
 export class Tunings {
   readonly #options: TuningsOptions;
   readonly #tunings = new Map<string, Tuning>();
+  /** What the engine has not got yet, by pool. */
+  readonly #unshared = new Map<string, string>();
 
   constructor(options: TuningsOptions) {
     this.#options = options;
@@ -39,18 +41,27 @@ export class Tunings {
 
   /** A pool was tuned here. */
   async share({ name, strategy, health, weights, operatorHealth = {} }: PoolPolicy): Promise<void> {
-    const { engine, keys, onFailed } = this.#options;
     const tuning = { strategy: strategy.name, health: health.name, weights, operatorHealth };
+    this.#unshared.set(name, JSON.stringify(tuning));
     try {
-      await engine.ask("HSET", keys.tunings, name, JSON.stringify(tuning));
-      await engine.ask("PUBLISH", keys.news, `tuned ${name}`);
+      await this.#tell();
     } catch (error) {
-      onFailed(error);
+      this.#options.onFailed(error);
+    }
+  }
+
+  async #tell(): Promise<void> {
+    const { engine, keys } = this.#options;
+    for (const [name, tuning] of this.#unshared) {
+      await engine.ask("HSET", keys.tunings, name, tuning);
+      if (this.#unshared.get(name) === tuning) this.#unshared.delete(name);
+      await engine.ask("PUBLISH", keys.news, `tuned ${name}`);
     }
   }
 
   /** @throws EquipoiseError EQ_ENGINE_AWAY */
   async learn(): Promise<void> {
+    await this.#tell();
     const { engine, keys } = this.#options;
     const flat = (await engine.ask("HGETALL", keys.tunings)) as Buffer[];
     for (let at = 0; at < flat.length; at += 2) this.#take(String(flat[at]), flat[at + 1] as Buffer);

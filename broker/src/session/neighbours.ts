@@ -18,6 +18,8 @@ export interface Neighbours extends Feed {
    * @throws EquipoiseError EQ_ENGINE_AWAY
    */
   own(clientId: string, clean: boolean): Promise<Owned>;
+  /** The client has connected here; if it has connected elsewhere since it was owned, it goes again. */
+  confirm(clientId: string): void;
   /** Nothing that this broker holds of the queue is its own any more; what it takes next begins with what was released. */
   giveUp(queue: QueueId): void;
   /** If this broker dies with the client connected, another one publishes this frame. */

@@ -164,9 +164,8 @@ export class Sessions {
     this.#offlineSinceMs.set(session, this.#options.clock.monotonicMs());
   }
 
-  *connected(): Iterable<{ clientId: string; clean: boolean }> {
-    for (const { clientId, clean, connected } of this.#sessions.values())
-      if (connected) yield { clientId, clean };
+  *connected(): Iterable<string> {
+    for (const { clientId, connected } of this.#sessions.values()) if (connected) yield clientId;
   }
 
   kept(): string[] {
@@ -240,6 +239,7 @@ export class Sessions {
 
   attach(session: Session, line: Line): void {
     session.attach(line);
+    this.#options.neighbours?.confirm(session.clientId);
     this.wake(session);
   }
 

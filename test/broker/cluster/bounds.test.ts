@@ -2,7 +2,7 @@ import { test } from "tap";
 import type { TestBroker } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
 import { startRedis } from "../../support/redis.ts";
-import { join, pause, receiveAll, skip, startMember, startTwo, topic } from "./brokers.ts";
+import { cli, join, pause, receiveAll, skip, startMember, startTwo, topic } from "./brokers.ts";
 
 test("a full pool holds publishers back on every broker", { skip }, async (t) => {
   const { a, b } = await startTwo(t, { maxBacklogBytes: 20_000 });
@@ -48,4 +48,23 @@ test("an undeclared pool goes some time after its last member on any broker", { 
   t.equal(await Promise.race([removed, pause(3_000)]), undefined, "not while a member is on the other one");
   member.drop();
   await removed;
+});
+
+test("a member that joins keeps a pool from ending at once, and brings back one that has just ended", {
+  skip,
+}, async (t) => {
+  const redis = await startRedis(t);
+  const a = await startMember(t, redis.url, "a");
+  const member = await MqttClient.connect(t, a.port, "member");
+  await member.subscribe("$share/x/other/#");
+  await member.unsubscribe("$share/x/other/#");
+  const taken = ["equipoise:{default}:taken", "x/other/#"] as const;
+  const publisher = await MqttClient.connect(t, a.port, "publisher");
+  await publisher.publish("other/x", "0");
+  cli(redis, "HDEL", "equipoise:{default}:registry", taken[1]);
+  cli(redis, "ZADD", taken[0], "1", taken[1]);
+  await member.subscribe("$share/x/other/#");
+  await publisher.publish("other/x", "1");
+  t.same([await member.receive(), await member.receive()], ["0", "1"]);
+  t.ok(Number(cli(redis, "ZSCORE", ...taken)) > 1);
 });

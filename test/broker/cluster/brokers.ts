@@ -57,12 +57,15 @@ export async function publishAll(publisher: MqttClient, count: number): Promise<
   for (let n = 0; n < count; n++) await publisher.next("puback");
 }
 
+/** What the engine answers to one command. */
+export function cli({ port }: TestRedis, ...args: string[]): string {
+  return spawnSync("redis-cli", ["-p", String(port), ...args], { encoding: "utf8" }).stdout.trim();
+}
+
 /** One field of the hash beside the pool's queue, and the length of its stream. */
-export async function left({ port }: TestRedis): Promise<string> {
-  const cli = (...args: string[]): string =>
-    spawnSync("redis-cli", ["-p", String(port), ...args], { encoding: "utf8" }).stdout.trim();
-  const length = cli("XLEN", "equipoise:{default}:queue:p/ticks/#");
-  return `${length} entries, ${cli("HGET", "equipoise:{default}:state:p/ticks/#", "bytes")} bytes`;
+export async function left(redis: TestRedis): Promise<string> {
+  const length = cli(redis, "XLEN", "equipoise:{default}:queue:p/ticks/#");
+  return `${length} entries, ${cli(redis, "HGET", "equipoise:{default}:state:p/ticks/#", "bytes")} bytes`;
 }
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,6 +1,6 @@
 import { test } from "tap";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { join, left, pause, publishAll, receiveAll, skip, startTwo, topic, until } from "./brokers.ts";
+import { cli, join, left, pause, publishAll, receiveAll, skip, startTwo, topic, until } from "./brokers.ts";
 
 test("what a killed broker held comes to members on another within seconds", { skip }, async (t) => {
   const { redis, a, b } = await startTwo(t);
@@ -84,4 +84,26 @@ test("a broker that was stopped for a while gives up what others have taken over
   });
   await until(async () => (await left(redis)) === "0 entries, 0 bytes");
   t.pass("and takes part again");
+});
+
+test("a frozen broker notes no failed attempts of what others have taken over", { skip }, async (t) => {
+  const { redis, a, b } = await startTwo(t);
+  const slow = await join(t, a.port, "slow");
+  const publisher = await MqttClient.connect(t, b.port, "publisher");
+  await publishAll(publisher, 20);
+  const { messageId } = await slow.next("publish");
+  const other = await join(t, b.port, "other");
+  a.program.child.kill("SIGSTOP");
+  slow.sendPublish("members/slow/reject", JSON.stringify({ packetId: messageId, reason: "late" }), {
+    qos: 0,
+  });
+  t.equal((await receiveAll([other], 20)).size, 20);
+  await until(async () => (await left(redis)) === "0 entries, 0 bytes");
+  a.program.child.kill("SIGCONT");
+  await a.program.event("delivery.failed");
+  await pause(300);
+  t.same(cli(redis, "HKEYS", "equipoise:{default}:state:p/ticks/#").split("\n").sort(), [
+    "bytes",
+    "messages",
+  ]);
 });

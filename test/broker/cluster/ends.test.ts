@@ -1,0 +1,115 @@
+/** Sessions that end, and whose they are, while brokers and the engine come and go. */
+import { test } from "tap";
+import { MqttClient } from "../../support/mqtt-client.ts";
+import { startRedis } from "../../support/redis.ts";
+import { startWire } from "../../support/wire.ts";
+import { cli, pause, skip, startMember, until } from "./brokers.ts";
+
+test("a session that ended while the engine was away leaves nothing to the next one", { skip }, async (t) => {
+  const redis = await startRedis(t);
+  const a = await startMember(t, redis.url, "a");
+  const old = await MqttClient.connect(t, a.port, "x", { clean: false });
+  await old.subscribe("x/#");
+  await old.disconnect();
+  const publisher = await MqttClient.connect(t, a.port, "publisher");
+  await publisher.publish("x/1", "old");
+  redis.program.child.kill("SIGSTOP");
+  await a.program.event("engine.away");
+  const clean = await MqttClient.connect(t, a.port, "x");
+  await clean.disconnect();
+  redis.program.child.kill("SIGCONT");
+  await until(() => a.program.lines.filter(({ event }) => event === "engine.here").length === 2);
+  await until(() => cli(redis, "EXISTS", "equipoise:{default}:queue:/x") === "0");
+  const next = await MqttClient.connect(t, a.port, "x", { clean: false });
+  t.equal(next.sessionPresent, false);
+  await next.subscribe("x/#");
+  await publisher.publish("x/1", "new");
+  t.equal(await next.receive(), "new");
+});
+
+test("a session lives on everywhere while its client is connected to a broker that was frozen", {
+  skip,
+}, async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--limits-session-expire-after-ms", "1000"];
+  const [a, b] = await Promise.all(["a", "b"].map((id) => startMember(t, redis.url, id, { args })));
+  if (a === undefined || b === undefined) throw new Error("unreachable");
+  const client = await MqttClient.connect(t, a.port, "x", { clean: false });
+  await client.subscribe("x/#");
+  const publisher = await MqttClient.connect(t, b.port, "publisher");
+  await publisher.publish("x/1", "before");
+  t.equal(await client.receive(), "before");
+  a.program.child.kill("SIGSTOP");
+  await b.program.event("broker.dead");
+  a.program.child.kill("SIGCONT");
+  await a.program.event("broker.takenForDead");
+  await pause(4_000);
+  t.notOk(b.program.lines.some(({ event }) => event === "session.expired"));
+  await publisher.publish("x/1", "after");
+  // What was acknowledged just before the freeze may come again.
+  const texts = [await client.receive()];
+  if (texts[0] === "before") texts.push(await client.receive());
+  t.equal(texts.at(-1), "after");
+});
+
+test("what the engine knows of a session goes when the session expires", { skip }, async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--limits-session-expire-after-ms", "500"];
+  const [a] = await Promise.all(["a", "b"].map((id) => startMember(t, redis.url, id, { args })));
+  if (a === undefined) throw new Error("unreachable");
+  const client = await MqttClient.connect(t, a.port, "x", { clean: false });
+  await client.subscribe("x/#");
+  await client.disconnect();
+  await a.program.event("session.expired");
+  await until(() => cli(redis, "HLEN", "equipoise:{default}:sessions") === "0");
+  await pause(500);
+  t.equal(cli(redis, "HLEN", "equipoise:{default}:owners"), "0");
+  t.equal(cli(redis, "HLEN", "equipoise:{default}:registry"), "0");
+  t.equal(cli(redis, "EXISTS", "equipoise:{default}:queue:/x"), "0");
+});
+
+test("a client that moved while its broker had no engine is gone from there afterwards", {
+  skip,
+}, async (t) => {
+  const redis = await startRedis(t);
+  const wire = await startWire(t, redis.port);
+  const a = await startMember(t, `redis://127.0.0.1:${wire.port}`, "a");
+  const b = await startMember(t, redis.url, "b");
+  const first = await MqttClient.connect(t, a.port, "x");
+  wire.refuse = true;
+  for (const link of wire.links()) link.cut();
+  await a.program.event("engine.away");
+  const second = await MqttClient.connect(t, b.port, "x");
+  wire.refuse = false;
+  await first.closed;
+  t.same(await second.settle(), []);
+});
+
+test("a client that connects to two brokers at once stays with one", { skip }, async (t) => {
+  const redis = await startRedis(t);
+  const wire = await startWire(t, redis.port);
+  const a = await startMember(t, `redis://127.0.0.1:${wire.port}`, "a");
+  const b = await startMember(t, redis.url, "b");
+  const first = await MqttClient.open(t, a.port);
+  const main = wire.links().find(({ said }) => said.includes("LOAD"));
+  main?.holdAnswers();
+  first.sendConnect("x");
+  await until(() => cli(redis, "HGET", "equipoise:{default}:owners", "x").startsWith("a#"));
+  await MqttClient.connect(t, b.port, "x");
+  main?.releaseAnswers();
+  await first.closed;
+  t.pass("gone from the first");
+});
+
+test("clients that have gone while the engine was away are not known to it for ever", { skip }, async (t) => {
+  const redis = await startRedis(t);
+  const a = await startMember(t, redis.url, "a");
+  const client = await MqttClient.connect(t, a.port, "gone");
+  await until(() => cli(redis, "HLEN", "equipoise:{default}:owners") === "1");
+  redis.program.child.kill("SIGSTOP");
+  await a.program.event("engine.away");
+  await client.disconnect();
+  redis.program.child.kill("SIGCONT");
+  await until(() => cli(redis, "HLEN", "equipoise:{default}:owners") === "0");
+  t.pass("it has forgotten");
+});

@@ -1,0 +1,156 @@
+/** What brokers know of each other when they all speak at once, or did not hear. */
+import { test } from "tap";
+import { MqttClient } from "../../support/mqtt-client.ts";
+import { startRedis } from "../../support/redis.ts";
+import { startWire } from "../../support/wire.ts";
+import { cli, pause, skip, startMember, startTwo, until } from "./brokers.ts";
+
+test("plain subscribers get what they subscribed to while the engine was full", { skip }, async (t) => {
+  const { redis, a, b } = await startTwo(t);
+  const subscriber = await MqttClient.connect(t, a.port, "plain");
+  await subscriber.subscribe("news/#");
+  cli(redis, "CONFIG", "SET", "maxmemory", "1mb");
+  await subscriber.subscribe("more/#");
+  await pause(200);
+  cli(redis, "CONFIG", "SET", "maxmemory", "0");
+  const publisher = await MqttClient.connect(t, b.port, "publisher");
+  for (const topic of ["news/x", "more/x"]) {
+    await publisher.publish(topic, topic);
+    t.equal(await subscriber.receive(3_000), topic);
+  }
+});
+
+test("a plain subscriber misses nothing while others on its broker subscribe", { skip }, async (t) => {
+  const { a, b } = await startTwo(t);
+  const subscriber = await MqttClient.connect(t, a.port, "plain");
+  await subscriber.subscribe("news/#");
+  const crowd = await MqttClient.connect(t, a.port, "crowd");
+  const subscribe = (n: number) =>
+    crowd.send({
+      cmd: "subscribe",
+      messageId: n + 1,
+      subscriptions: [{ topic: `crowd/${"x".repeat(900)}/${n}`, qos: 1 }],
+    });
+  for (let n = 0; n < 90; n++) subscribe(n);
+  for (let n = 0; n < 90; n++) await crowd.next("suback");
+  await pause(300);
+  const publisher = await MqttClient.connect(t, b.port, "publisher");
+  const count = 300;
+  for (let n = 0; n < count; n++) {
+    await publisher.publish("news/x", `${n}`);
+    if (n % 3 === 0)
+      crowd.send({
+        cmd: n % 2 ? "unsubscribe" : "subscribe",
+        messageId: 1_000 + n,
+        ...(n % 2
+          ? { unsubscriptions: [`crowd/more`] }
+          : { subscriptions: [{ topic: "crowd/more", qos: 1 }] }),
+      });
+  }
+  for (let n = 0; n < count; n++) t.equal(await subscriber.receive(3_000), `${n}`);
+});
+
+test("the last of two brokers to retain a message wins on all of them", { skip }, async (t) => {
+  const { redis, a, b } = await startTwo(t);
+  const publishers = await Promise.all(
+    [a, b].map(({ port }, at) => MqttClient.connect(t, port, `publisher-${at}`)),
+  );
+  for (let round = 0; round < 150; round++)
+    for (const [at, publisher] of publishers.entries())
+      publisher.sendPublish(`last/${round}`, `${at}`.padEnd(5_000), { retain: true });
+  for (const publisher of publishers)
+    for (let round = 0; round < 150; round++) await publisher.next("puback");
+  await pause(500);
+  const seen = await Promise.all(
+    [a, b].map(async ({ port }, at) => {
+      const subscriber = await MqttClient.connect(t, port, `subscriber-${at}`);
+      await subscriber.subscribe("last/#");
+      const found = new Map<string, string>();
+      while (found.size < 150) {
+        const { topic, payload, messageId, qos } = await subscriber.next("publish");
+        if (qos === 1) subscriber.puback(messageId);
+        found.set(topic, payload.toString().trim());
+      }
+      return [...found].sort(([one], [other]) => one.localeCompare(other));
+    }),
+  );
+  t.same(seen[0], seen[1]);
+  t.ok(redis);
+});
+
+test("a retained message that was forgotten while a broker did not hear is forgotten there, too", {
+  skip,
+}, async (t) => {
+  const redis = await startRedis(t);
+  const wire = await startWire(t, redis.port);
+  const a = await startMember(t, `redis://127.0.0.1:${wire.port}`, "a");
+  const b = await startMember(t, redis.url, "b");
+  const publisher = await MqttClient.connect(t, b.port, "publisher");
+  await publisher.publish("last/x", "old", { retain: true });
+  await publisher.publish("last/y", "stays", { retain: true });
+  await until(async () => {
+    const reader = await MqttClient.connect(t, a.port, "reader");
+    await reader.subscribe("last/#");
+    return (await reader.settle()).length === 2;
+  });
+  wire.refuse = true;
+  for (const link of wire.links()) link.cut();
+  await a.program.event("engine.away");
+  await publisher.publish("last/x", "", { retain: true });
+  wire.refuse = false;
+  await until(() => a.program.lines.filter(({ event }) => event === "engine.here").length === 2);
+  await pause(1_000);
+  const reader = await MqttClient.connect(t, a.port, "reader");
+  await reader.subscribe("last/#");
+  t.same(
+    (await reader.settle()).map((packet) => packet.topic),
+    ["last/y"],
+  );
+});
+
+test("a broker takes part beside one that declares more than it knows", { skip }, async (t) => {
+  const { redis, a } = await startTwo(t);
+  const declaredThere = {
+    name: "future",
+    filters: ["future/#"],
+    strategy: "psychic",
+    ordering: "moon",
+    more: 1,
+  };
+  cli(
+    redis,
+    "HSET",
+    "equipoise:{default}:registry",
+    "future/future/#",
+    JSON.stringify({ declared: declaredThere, dropAtBytes: null }),
+  );
+  cli(
+    redis,
+    "HSET",
+    "equipoise:{default}:registry",
+    "odd/odd/#",
+    JSON.stringify({ declared: { name: "odd" }, dropAtBytes: "x" }),
+  );
+  cli(redis, "HSET", "equipoise:{default}:registry", "worse/worse/#", "[");
+  cli(redis, "INCR", "equipoise:{default}:version");
+  await Promise.race([
+    until(() => a.program.lines.some(({ event, pool }) => event === "pool.created" && pool === "future")),
+    a.program.exited,
+  ]);
+  await pause(500);
+  t.equal(a.program.child.exitCode, null, a.program.stderr);
+  const member = await MqttClient.connect(t, a.port, "member");
+  await member.subscribe("$share/future/future/#");
+  const publisher = await MqttClient.connect(t, a.port, "publisher");
+  await publisher.publish("future/x", "1");
+  t.equal(await member.receive(), "1");
+});
+
+test("the id of a broker may have spaces", { skip }, async (t) => {
+  const redis = await startRedis(t);
+  const [a, b] = await Promise.all(["rack 1", "rack 2"].map((id) => startMember(t, redis.url, id)));
+  const first = await MqttClient.connect(t, a?.port ?? 0, "x");
+  const second = await MqttClient.connect(t, b?.port ?? 0, "x");
+  await first.closed;
+  t.same(await second.settle(), []);
+});
