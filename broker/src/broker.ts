@@ -8,16 +8,18 @@ import {
   reasonOf,
   type Service,
   systemClock,
+  topics,
   version,
 } from "@equipoise/shared";
 import { type Auth, createAuth, requireSafety } from "./auth/index.ts";
 import { BalancingFiles } from "./balancing/balancing-files.ts";
-import { engineAddress } from "./cluster/address.ts";
+import { engineAddress, secured } from "./cluster/address.ts";
 import { Cluster, type ClusterOptions } from "./cluster/cluster.ts";
 import { requireClusterPolicies } from "./cluster/policies.ts";
 import type { BrokerConfig } from "./config.ts";
 import { ControlServer } from "./control/control-server.ts";
 import { PoolOperations } from "./control/pool-operations.ts";
+import { drain } from "./drain.ts";
 import { Events } from "./events.ts";
 import { Gate } from "./gate/gate.ts";
 import { Inflow } from "./gate/inflow.ts";
@@ -307,15 +309,19 @@ export class Broker implements Service {
     }
   }
 
-  /** Accepts nothing more, says so in the heartbeat, closes connections and writes the journal's last commit. */
+  /**
+   * Accepts no more connections, drains, closes those that are left and writes the journal's last commit; within
+   * `shutdownTimeoutMs`.
+   */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#operations.stopping();
     this.#cancelCleaning?.();
-    this.#cancelExpiry?.();
     await this.#control?.stop();
     await Promise.all(this.#listeners.map((listener) => listener.stop()));
+    if (this.#started) await this.#drain();
+    this.#cancelExpiry?.();
     this.#started = false;
     this.#heartbeat.stop();
     // One turn more, so that the last heartbeat reaches the connections.
@@ -324,6 +330,22 @@ export class Broker implements Service {
     await this.#journal.stop();
     await this.#operations.stop();
     this.#logger.info({ event: "stopped", broker: this.#config.brokerId });
+  }
+
+  async #drain(): Promise<void> {
+    const { brokerId, shutdownTimeoutMs } = this.#config;
+    const topic = topics.brokerHeartbeat(brokerId);
+    this.#logger.info({ event: "draining", broker: brokerId });
+    await drain({
+      clock: this.#clock,
+      shutdownTimeoutMs,
+      begin: () => {
+        for (const pool of this.#pools.all()) pool.rest();
+        this.#heartbeat.drain();
+      },
+      holding: () => [...this.#pools.all()].some(({ holding }) => holding),
+      followed: () => this.#gate.isHeard(topic),
+    });
   }
 }
 
@@ -344,8 +366,9 @@ function createCluster(
   if (address === undefined)
     throw new EquipoiseError("EQ_CONFIG_BAD_VALUE", "durability: cluster needs redis, as redis://HOST:PORT");
   requireClusterPolicies(config);
-  if (cluster.caFile !== undefined) address.tls = { ca: readAuthorities(cluster.caFile) };
-  const { name, minReplicas } = cluster;
+  const { name, minReplicas, caFile, sentinelPassword } = cluster;
+  if (caFile !== undefined) Object.assign(address, secured({ ca: readAuthorities(caFile) }));
+  if (sentinelPassword !== undefined) address.sentinelPassword = sentinelPassword;
   return new Cluster({ address, minReplicas, name, brokerId, ...surroundings });
 }
 

@@ -119,6 +119,9 @@ export const settings = {
     }),
     minReplicas: integer(0, "replicas of Redis that must have a message before it is acknowledged"),
     caFile: text<string | undefined>(undefined, "authorities of Redis' certificate, PEM; implies TLS", file),
+    sentinelPassword: text<string | undefined>(undefined, "of the Sentinels; better given as a variable", {
+      secret: true,
+    }),
   },
   allowAnonymous: flag(false, "accept clients without a user; implied while every listener is on loopback"),
   usersFile: text<string | undefined>(undefined, "who may connect and do what; denies all else", file),

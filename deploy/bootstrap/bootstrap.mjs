@@ -16,6 +16,7 @@ const exitMissing = 69;
 
 const targets = {
   demo: ["node", "deploy/demo/demo.ts"],
+  cluster: ["node", "deploy/cluster/cluster.ts"],
   test: ["node", "deploy/bootstrap/test.mjs"],
   bench: ["node", "test/bench/bench.ts"],
   sim: ["node", "test/sim/sim.ts"],

@@ -7,6 +7,7 @@ const files = [
   "test/faults/agent-power.test.ts",
   "test/faults/agent-torn.test.ts",
   "test/faults/cluster.test.ts",
+  "test/faults/failover.test.ts",
   "test/soak/backpressure.test.ts",
   "test/broker/conformance/fuzz.test.ts",
 ];

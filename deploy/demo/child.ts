@@ -65,6 +65,12 @@ export class Child {
     return await Promise.race([coming, ended]);
   }
 
+  /** Ends it as a crash does. */
+  async kill(): Promise<void> {
+    this.#process.kill("SIGKILL");
+    await this.ended;
+  }
+
   /** Asks it to stop and waits for its end. */
   async stop(): Promise<number | null> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) this.#process.kill("SIGTERM");

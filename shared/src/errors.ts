@@ -28,6 +28,11 @@ export const errorTable = {
     remedy: "run the command with --help",
     retryable: false,
   },
+  EQ_PROGRAM_MISSING: {
+    cause: "a program that is needed is not installed",
+    remedy: "install the package that the message names",
+    retryable: false,
+  },
   EQ_PORT_IN_USE: {
     cause: "another program already listens on the address",
     remedy: "stop it, or choose another address with --listen (port 0 takes any free one)",

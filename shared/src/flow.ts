@@ -13,6 +13,8 @@ export interface BrokerLoad {
   welcome: Welcome;
   /** It will be gone in a moment: draining or down. */
   leaving: boolean;
+  /** It shares its clients with others: a client id is connected to one of them at a time. */
+  cluster: boolean;
   /** How much of its members' credit is in use in the busiest pool, 0 to 1. */
   busy: number;
   /** Messages that wait in its pools. */
@@ -29,6 +31,7 @@ const heartbeat = z.object({
   broker: z.string(),
   timeMs: count,
   expiresTimeMs: count,
+  durability: z.string().optional(),
   pools: z.array(
     z.object({ backlog: count, inFlight: count, freeCredit: count, pressed: z.boolean().optional() }),
   ),
@@ -45,12 +48,13 @@ export function decodeBrokerLoad(payload: Uint8Array): BrokerLoad | undefined {
   }
 }
 
-function loadOf({ state, broker, timeMs, expiresTimeMs, pools }: Heartbeat): BrokerLoad {
+function loadOf({ state, broker, timeMs, expiresTimeMs, durability, pools }: Heartbeat): BrokerLoad {
   const pressed = pools.some((pool) => pool.pressed === true);
   return {
     broker,
     welcome: state !== "up" ? "refuses" : pressed ? "pressed" : "open",
     leaving: state === "draining" || state === "down",
+    cluster: durability === "cluster",
     busy: Math.max(0, ...pools.map(busyShare)),
     backlog: pools.reduce((sum, pool) => sum + pool.backlog, 0),
     // Both times are of the broker's own clock.

@@ -18,6 +18,7 @@ export { decimalFromNumberToken, isDecimal, parseJsonKeepingDigits } from "./dec
 export { ensureDirectory } from "./directory.ts";
 export { EquipoiseError, type ErrorCode, errorTable, reasonOf, systemCode } from "./errors.ts";
 export { type BrokerLoad, compareLoads, decodeBrokerLoad, isClearlyBetter, type Welcome } from "./flow.ts";
+export { Heard } from "./heard.ts";
 export {
   type AgentHeartbeat,
   type BrokerHeartbeat,
@@ -33,6 +34,7 @@ export { limits } from "./limits.ts";
 export { createLogger, type Logger, stderrStream } from "./log.ts";
 export { sendAtOnce } from "./no-delay.ts";
 export { exitCodeOf, exitCodes, report, runService, type Service } from "./service.ts";
+export { shuffled } from "./shuffle.ts";
 export { Notifier, type NotifierOptions } from "./systemd.ts";
 export {
   decodePayload,

@@ -161,7 +161,7 @@ test("a broker that is lost just before the move leaves the agent where it is, p
   random.value = 0;
   const [connection] = leaving.connections;
   const packet = { topic: "heartbeat/brokers/a", payload: heartbeat("a", "draining"), qos: 0 } as const;
-  connection?.send({ cmd: "publish", dup: false, retain: false, ...packet });
+  connection?.send({ cmd: "publish", dup: false, retain: true, ...packet });
   await until(() => lines.some(({ event }) => event === "moveFailed"));
   leaving.acknowledges = true;
   for (const tick of leaving.ticks) connection?.acknowledge(tick);

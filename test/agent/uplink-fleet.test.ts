@@ -38,6 +38,7 @@ class Broker {
       broker: "any",
       welcome: draining ? "refuses" : this.#pressed ? "pressed" : "open",
       leaving: draining,
+      cluster: false,
       busy: this.#backlog > 0 ? 1 : this.agents / this.capacity,
       backlog: this.#backlog,
       lifetimeMs: 3_000,
@@ -99,6 +100,7 @@ class Fleet {
       random: seededRandom(agent + 1),
       observe: (other) => this.#observe(other),
       move: (other) => this.#move(agent, other),
+      leave: () => {},
     });
     mover.connected(index);
     return mover;
@@ -156,15 +158,16 @@ test("a broker that comes back empty takes agents until the others are not busy 
   t.comment(`spread ${fleet.spread}, ${fleet.moves.length} moves`);
 });
 
-test("a broker that drains is left within seconds, spread over them", async (t) => {
+test("a broker that drains is left by all within two seconds, not at one moment", async (t) => {
   const fleet = new Fleet([120, 120, 120], (agent) => agent % 3);
   await fleet.run(3 * minutes);
   t.same(fleet.moves, [], "nobody moves while all is well");
   (fleet.brokers[0] as Broker).state = "draining";
-  await fleet.run(8_000);
+  // Heartbeats take up to a second to say so.
+  await fleet.run(2_000 + 10 * stepMs);
   t.equal(fleet.spread[0], 0);
   t.equal(fleet.moves.length, Math.ceil(agents / 3));
-  t.ok(fleet.mostWithinSecond() <= 0.15, `at most ${fleet.mostWithinSecond() * 100} % within a second`);
+  t.ok(new Set(fleet.moves).size >= 4, "spread over that time");
   t.comment(`spread ${fleet.spread}, at most ${fleet.mostWithinSecond() * 100} % within a second`);
   await fleet.run(30 * minutes);
   t.equal(fleet.moves.length, Math.ceil(agents / 3), "and nobody comes back to it");

@@ -7,6 +7,7 @@ const load = (fields: Partial<BrokerLoad> = {}): BrokerLoad => ({
   broker: "any",
   welcome: "open",
   leaving: false,
+  cluster: false,
   busy: 0.1,
   backlog: 0,
   lifetimeMs: 3_000,
@@ -19,6 +20,7 @@ function agent(own: { load: BrokerLoad | undefined }, options: Partial<MoverOpti
   const clock = new FakeClock();
   const moves: [number, string][] = [];
   const looks: number[] = [];
+  const left: string[] = [];
   const mover = new Mover({
     brokers: 3,
     observe: async (index) => {
@@ -26,6 +28,7 @@ function agent(own: { load: BrokerLoad | undefined }, options: Partial<MoverOpti
       return load({ backlog: index });
     },
     move: (index, reason) => moves.push([index, reason]),
+    leave: (reason) => left.push(reason),
     clock,
     random: () => 0.1,
     ...options,
@@ -38,7 +41,7 @@ function agent(own: { load: BrokerLoad | undefined }, options: Partial<MoverOpti
       for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate);
     }
   };
-  return { mover, moves, looks, pass };
+  return { mover, moves, looks, left, pass };
 }
 
 test("the best of the others is chosen when the own broker stays pressed", async (t) => {
@@ -128,4 +131,28 @@ test("whoever has stopped moves no more", async (t) => {
   await pass(300);
   t.same(moves, []);
   t.equal(looks.length, 2);
+});
+
+test("brokers of a cluster are never looked at: one that drains is left within a second", async (t) => {
+  const own = { load: load({ cluster: true, welcome: "pressed", busy: 1 }) };
+  const { moves, looks, left, pass } = agent(own);
+  await pass(1_000);
+  t.same([moves, looks, left], [[], [], []], "what waits there waits at all of them");
+  own.load = load({ cluster: true, welcome: "refuses", leaving: true });
+  await pass(1);
+  t.same(left, ["leaving"]);
+  t.same(looks, []);
+});
+
+test("a broker that has lost the cluster's engine is left after a while, not for a moment of it", async (t) => {
+  const own = { load: load({ cluster: true, welcome: "refuses" }) };
+  const { looks, left, pass } = agent(own);
+  await pass(4);
+  own.load = load({ cluster: true });
+  await pass(200);
+  t.same(left, []);
+  own.load = load({ cluster: true, welcome: "refuses" });
+  await pass(30);
+  t.same(left[0], "refuses");
+  t.same(looks, []);
 });

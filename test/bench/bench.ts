@@ -9,6 +9,7 @@ import { agentWear } from "./scenario/agent-wear.ts";
 import { backlog, backlogSingles } from "./scenario/backlog.ts";
 import { balance2000, balance2800, equal, freeze, saturation } from "./scenario/balance.ts";
 import { cluster } from "./scenario/cluster.ts";
+import { clusterBalance } from "./scenario/cluster-balance.ts";
 import { decision } from "./scenario/decision.ts";
 import { busy, quiet } from "./scenario/latency.ts";
 import type { Scenario } from "./scenario/scenario.ts";
@@ -20,7 +21,7 @@ import { describe, type Measured, table } from "./table.ts";
 
 const scenarios: readonly Scenario[] = [
   ...[pool, plain, fanOut, busy, quiet, backlog, backlogSingles, cluster],
-  ...[balance2000, balance2800, saturation, equal, freeze, decision],
+  ...[balance2000, balance2800, saturation, equal, freeze, decision, clusterBalance],
   ...[agentThroughput, agentLive, agentWear, agentDrain],
 ];
 

@@ -87,7 +87,9 @@ test("after maxDeliveries failed attempts a message is a dead letter, told on it
 
 test("a crash of the member counts as an attempt, a clean disconnect and a draining broker do not", async (t) => {
   const dataDir = await temporaryDirectory(t);
-  const options = { ...pool({ maxDeliveries: 2 }), dataDir };
+  const { args } = pool({ maxDeliveries: 2 });
+  // It holds a message when the broker stops.
+  const options = { args: [...args, "--shutdown-timeout-ms", "1500"], dataDir };
   const first = await startBroker(t, options);
   const publisher = await MqttClient.connect(t, first.port, "publisher");
   await publisher.publish("ticks/v/s/x", "m");

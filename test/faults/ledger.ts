@@ -1,4 +1,7 @@
-/** Load that remembers: what was acknowledged to whom, and who received what how often. Clients come back by themselves. */
+/**
+ * Load that remembers: what was acknowledged to whom, and who received what how often and when. Clients come back by
+ * themselves.
+ */
 import { MqttClient } from "../support/mqtt-client.ts";
 
 type Teardown = { teardown(callback: () => unknown): unknown };
@@ -6,12 +9,57 @@ type Teardown = { teardown(callback: () => unknown): unknown };
 const retryMs = 50;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** A message that is received later than this after it was to be sent was not served. */
+const servedWithinMs = 1_000;
+
 export class Ledger {
   readonly acknowledged = new Set<string>();
+  /** When each message was to be sent. */
+  readonly #dueAtMs = new Map<string, number>();
+  /** How long each message took to its first receiver. */
+  readonly #tookMs = new Map<string, number>();
+  readonly #lastByClient = new Map<string, number>();
+  readonly #pauseByClient = new Map<string, number>();
   /** By reader: how often it received each message. */
   readonly received = new Map<string, Map<string, number>>();
 
-  receive(reader: string, text: string): void {
+  due(text: string, atMs: number): void {
+    this.#dueAtMs.set(text, atMs);
+  }
+
+  /** Share of all that was to be sent, acknowledged or not, that was received within a second. */
+  get availability(): number {
+    const served = [...this.#tookMs.values()].filter((ms) => ms <= servedWithinMs).length;
+    return served / this.#dueAtMs.size;
+  }
+
+  /** The longest time that each client had to wait for its next message. */
+  get pausesMs(): ReadonlyMap<string, number> {
+    return this.#pauseByClient;
+  }
+
+  /** Clients that have lost a connection since pauses are counted. */
+  readonly cutOff = new Set<string>();
+
+  /** Pauses are counted anew. */
+  forgetPauses(): void {
+    this.cutOff.clear();
+    const nowMs = performance.now();
+    for (const client of this.#lastByClient.keys()) this.#lastByClient.set(client, nowMs);
+    this.#pauseByClient.clear();
+  }
+
+  #note(client: string, text: string): void {
+    const nowMs = performance.now();
+    const pauseMs = nowMs - (this.#lastByClient.get(client) ?? nowMs);
+    this.#lastByClient.set(client, nowMs);
+    this.#pauseByClient.set(client, Math.max(pauseMs, this.#pauseByClient.get(client) ?? 0));
+    const dueMs = this.#dueAtMs.get(text);
+    if (dueMs !== undefined && !this.#tookMs.has(text)) this.#tookMs.set(text, nowMs - dueMs);
+  }
+
+  receive(reader: string, text: string, client = reader): void {
+    this.#note(client, text);
     let counts = this.received.get(reader);
     if (counts === undefined) {
       counts = new Map();
@@ -50,6 +98,13 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+/** The next place after each call. */
+function course({ host, port, others = [] }: Place & { others?: readonly Place[] }): () => Place {
+  const places: Place[] = [{ port, ...(host === undefined ? {} : { host }) }, ...others];
+  let turn = 0;
+  return () => places[turn++ % places.length] as Place;
+}
+
 function keepRunning(t: Teardown, work: (stopped: () => boolean) => Promise<void>): Running {
   let stopped = false;
   const done = (async () => {
@@ -66,8 +121,15 @@ function keepRunning(t: Teardown, work: (stopped: () => boolean) => Promise<void
   return { stop };
 }
 
-export interface PublisherOptions {
+/** Where a broker is; 127.0.0.1 unless it says otherwise. */
+export interface Place {
+  host?: string;
   port: number;
+}
+
+export interface PublisherOptions extends Place {
+  /** Gone to in turn after a connection was lost. */
+  others?: readonly Place[];
   id: string;
   topic: string;
   window?: number;
@@ -78,18 +140,23 @@ export interface PublisherOptions {
 
 /** Publishes at QoS 1; what was not acknowledged when a connection ended is published again. */
 export function runPublisher(t: Teardown, ledger: Ledger, options: PublisherOptions): Running {
-  const { port, id, topic, window = 20, rate = Number.POSITIVE_INFINITY, size = 0 } = options;
+  const { id, topic, window = 20, rate = Number.POSITIVE_INFINITY, size = 0 } = options;
+  const nextPlace = course(options);
   const pending = new Map<number, string>();
   let again: string[] = [];
   let number = 0;
   const beganMs = performance.now();
   const next = (): string | undefined => {
     if (again.length > 0) return again.shift();
-    if (number >= ((performance.now() - beganMs) / 1_000) * rate) return undefined;
-    return `${id} ${number++}`.padEnd(size);
+    const dueMs = Number.isFinite(rate) ? beganMs + (number * 1_000) / rate : performance.now();
+    if (performance.now() < dueMs) return undefined;
+    const text = `${id} ${number++}`.padEnd(size);
+    ledger.due(text, dueMs);
+    return text;
   };
   return keepRunning(t, async (stopped) => {
-    const client = await MqttClient.connect(t, port, id);
+    const { port, ...place } = nextPlace();
+    const client = await MqttClient.connect(t, port, id, place);
     try {
       while (!stopped() && !client.isClosed) {
         for (let text = next(); text !== undefined; text = pending.size < window ? next() : undefined) {
@@ -111,8 +178,9 @@ export function runPublisher(t: Teardown, ledger: Ledger, options: PublisherOpti
   });
 }
 
-export interface ReaderOptions {
-  port: number;
+export interface ReaderOptions extends Place {
+  /** Gone to in turn after a connection was lost. */
+  others?: readonly Place[];
   id: string;
   filter: string;
   /** Under what name the ledger notes it; members of a pool share one. */
@@ -126,27 +194,22 @@ export interface ReaderOptions {
 
 /** Subscribes and acknowledges every message after it was noted. */
 export function runReader(t: Teardown, ledger: Ledger, options: ReaderOptions): Running {
-  const {
-    port,
-    id,
-    filter,
-    reader,
-    clean = true,
-    workMs = 0,
-    crashEvery = Number.POSITIVE_INFINITY,
-  } = options;
+  const nextPlace = course(options);
+  const { id, filter, reader, clean = true, workMs = 0, crashEvery = Number.POSITIVE_INFINITY } = options;
   return keepRunning(t, async (stopped) => {
-    const client = await MqttClient.connect(t, port, id, { clean });
+    const { port, ...place } = nextPlace();
+    const client = await MqttClient.connect(t, port, id, { clean, ...place });
     try {
       await client.subscribe(filter, 1);
       for (let count = 0; count < crashEvery && !stopped(); count++) {
         const packet = await client.next("publish", 1_000).catch((error) => {
-          if (client.isClosed) throw error;
-          return undefined;
+          if (!client.isClosed) return undefined;
+          ledger.cutOff.add(id);
+          throw error;
         });
         if (packet === undefined) continue;
         if (workMs > 0) await pause(workMs);
-        ledger.receive(reader, packet.payload.toString());
+        ledger.receive(reader, packet.payload.toString(), id);
         if (packet.qos > 0) client.puback(packet.messageId);
       }
     } finally {

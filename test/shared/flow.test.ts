@@ -6,6 +6,7 @@ const load: fc.Arbitrary<BrokerLoad> = fc.record({
   broker: fc.constantFrom("a", "b"),
   welcome: fc.constantFrom("open", "pressed", "refuses"),
   leaving: fc.boolean(),
+  cluster: fc.boolean(),
   busy: fc.constantFrom(0, 0.2, 0.4, 0.79, 0.8, 0.9, 1),
   backlog: fc.nat(5),
   lifetimeMs: fc.constant(3_000),
@@ -58,6 +59,7 @@ test("a heartbeat says how welcome ticks are, how busy the members, and how long
     broker: "a",
     welcome: "open",
     leaving: false,
+    cluster: false,
     busy: 0,
     backlog: 0,
     lifetimeMs: 3_000,
@@ -68,6 +70,7 @@ test("a heartbeat says how welcome ticks are, how busy the members, and how long
   t.match(decode({ pools: [pool({ pressed: true })] }), { welcome: "pressed", leaving: false });
   t.match(decode({ state: "degraded" }), { welcome: "refuses", leaving: false });
   t.match(decode({ state: "draining" }), { welcome: "refuses", leaving: true });
+  t.match(decode({ durability: "cluster" }), { cluster: true });
   t.match(decode({ state: "down" }), { welcome: "refuses", leaving: true });
 });
 

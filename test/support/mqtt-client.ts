@@ -39,8 +39,8 @@ export class MqttClient {
   }
 
   /** A socket on which nothing has been sent. */
-  static async open(t: Teardown, port: number): Promise<MqttClient> {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  static async open(t: Teardown, port: number, host = "127.0.0.1"): Promise<MqttClient> {
+    const socket = connect({ port, host, noDelay: true });
     t.teardown(() => socket.destroy());
     await once(socket, "connect");
     return new MqttClient(socket);
@@ -51,9 +51,9 @@ export class MqttClient {
     t: Teardown,
     port: number,
     clientId: string,
-    options: { clean?: boolean; keepalive?: number; will?: object } = {},
+    options: { clean?: boolean; keepalive?: number; will?: object; host?: string } = {},
   ): Promise<MqttClient & { sessionPresent: boolean }> {
-    const client = await MqttClient.open(t, port);
+    const client = await MqttClient.open(t, port, options.host);
     client.sendConnect(clientId, options);
     const connack = await client.next("connack");
     if (connack.returnCode !== 0) throw new Error(`connection refused with ${connack.returnCode}`);

@@ -78,6 +78,16 @@ export function startProgram(
   return startCommand(t, process.execPath, [fileURLToPath(launchers[name]), ...args], env);
 }
 
+/** The same behind another command, such as one that changes its surroundings. */
+export function startProgramBehind(
+  t: Teardown,
+  [command, ...before]: readonly [string, ...string[]],
+  name: keyof typeof launchers,
+  args: readonly string[],
+): Program {
+  return startCommand(t, command, [...before, process.execPath, fileURLToPath(launchers[name]), ...args]);
+}
+
 /** Starts any other program; killed when the test ends. */
 export function startCommand(
   t: Teardown,

@@ -1,8 +1,9 @@
 /**
  * Keeps a connection to one of the brokers: the next one in this agent's own random order when it is lost, another one
- * when told to move. A move connects first and leaves then, so it costs nothing when the other broker does not answer.
+ * when told to move. A move connects first and leaves then, so it costs nothing when the other broker does not answer;
+ * between brokers of a cluster it is the other way round, because there a client id has one connection.
  */
-import { backoffMs, type Clock, EquipoiseError, type Logger } from "@equipoise/shared";
+import { backoffMs, type Clock, EquipoiseError, type Logger, shuffled } from "@equipoise/shared";
 import type { MqttClient } from "mqtt";
 import { discard, type Failure, type Identity, openClient, type Will } from "./broker-client.ts";
 
@@ -50,7 +51,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    this.#order = shuffled(options.urls.length, options.random);
+    this.#order = shuffled([...options.urls.keys()], options.random);
     this.#index = this.#order[0] ?? 0;
   }
 
@@ -89,6 +90,22 @@ export class Connection {
       },
     });
     this.#candidate = { client, index };
+  }
+
+  /** Leaves the broker for the next one as soon as there is nothing more to wait for. */
+  async leave(): Promise<void> {
+    const client = this.#client;
+    if (this.#connectedAtMs === undefined || this.#candidate !== undefined || client === undefined) return;
+    await this.#options.leaving();
+    if (this.#client !== client || this.#stopped) return;
+    this.#client = undefined;
+    this.#connectedAtMs = undefined;
+    this.#options.disconnected();
+    await this.#sayGoodbye(client);
+    if (this.#stopped) return;
+    this.#failures = 0;
+    this.#index = this.#following(this.#index);
+    this.#attempt();
   }
 
   /** Says goodbye to the broker; what is still in flight is no longer waited for. */
@@ -202,14 +219,4 @@ export class Connection {
     const error = new EquipoiseError(code, `${broker}: ${reason}`);
     this.#options.logger.warn({ event: "disconnected", code, broker, reason }, error.line);
   }
-}
-
-/** Fisher and Yates. */
-function shuffled(length: number, random: () => number): number[] {
-  const order = Array.from({ length }, (_, index) => index);
-  for (let last = length - 1; last > 0; last--) {
-    const other = Math.floor(random() * (last + 1));
-    [order[last], order[other]] = [order[other] as number, order[last] as number];
-  }
-  return order;
 }

@@ -3,7 +3,9 @@
  * the time and looks at the others now and then. It moves only to one that is clearly better, and so that a fleet that
  * sees the same thing does not do the same thing: looks and moves are spread over time, each look leads to a move only
  * with a probability, the reason is looked at again just before the move, and whoever has moved stays for a while.
- * A broker that says it is leaving is left without all that, within seconds.
+ * A broker that says it is leaving is left without all that, within a second. Brokers of a cluster are not looked at: with
+ * its own client id the agent would end its own connection, and what waits there is the same at all of them. There only
+ * one that leaves, or has lost the engine, is left, for any other.
  */
 import { type BrokerLoad, type Clock, compareLoads, isClearlyBetter } from "@equipoise/shared";
 
@@ -13,6 +15,8 @@ export interface MoverOptions {
   /** Looks at another broker; undefined when that one could not be used. Never rejects. */
   observe: (index: number) => Promise<BrokerLoad | undefined>;
   move: (index: number, reason: string) => void;
+  /** Goes to any other broker, which has not been looked at. */
+  leave: (reason: string) => void;
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -32,7 +36,7 @@ export const moverTimes = {
   /** Least time at a broker: one to two times this. */
   minStayMs: 60_000,
   /** Who leaves a broker that goes away does so within this time. */
-  leaveWithinMs: 5_000,
+  leaveWithinMs: 1_000,
 } as const;
 
 /** How many of those who could move do so after one look. */
@@ -140,7 +144,9 @@ export class Mover {
 
   async #look(): Promise<void> {
     const settled = this.#options.clock.monotonicMs() >= this.#stayUntilMs;
-    if (!settled && this.#ownLoad?.leaving !== true) return this.#lookLater();
+    const own = this.#ownLoad;
+    if (!settled && own?.leaving !== true) return this.#lookLater();
+    if (own?.cluster === true) return this.#considerLeaving(own);
     const look = { stale: false };
     // Whatever is scheduled meanwhile takes the place of this look.
     this.#cancelLook = () => {
@@ -167,6 +173,12 @@ export class Mover {
       }
     }
     return best;
+  }
+
+  #considerLeaving({ leaving, welcome }: BrokerLoad): void {
+    this.#lookLater();
+    if (leaving) return this.#options.leave("leaving");
+    if (welcome === "refuses" && this.#isTroubled) this.#options.leave(welcome);
   }
 
   #consider({ index, load }: Seen): void {

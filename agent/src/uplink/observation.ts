@@ -1,8 +1,7 @@
 /** A short look at another broker: connect, read its retained heartbeat, leave. */
-import { type BrokerLoad, type Clock, topics } from "@equipoise/shared";
+import { type BrokerLoad, type Clock, Heard, topics } from "@equipoise/shared";
 import type { MqttClient } from "mqtt";
 import { discard, type Identity, openClient } from "./broker-client.ts";
-import { Heard } from "./heard.ts";
 
 /** For all of it; a broker that needs longer is not one to move to. */
 const timeoutMs = 3_000;
@@ -25,8 +24,8 @@ export async function observe(
     up: () => client.subscribe(topics.everyBrokerHeartbeat(), { qos: 0 }, (error) => error && resolve()),
     down: () => resolve(),
   });
-  client.on("message", (_, payload) => {
-    heard.note(payload);
+  client.on("message", (_, payload, { retain }) => {
+    heard.note(payload, retain);
     clock.after(settleMs, resolve);
   });
   const cancel = clock.after(timeoutMs, resolve);

@@ -5,6 +5,7 @@
 import {
   type Clock,
   EquipoiseError,
+  Heard,
   type Logger,
   parseTopic,
   type TlsOptions,
@@ -14,7 +15,6 @@ import type { MqttClient } from "mqtt";
 import type { TickQueue } from "../buffer/queue.ts";
 import type { Identity, Will } from "./broker-client.ts";
 import { Connection } from "./connection.ts";
-import { Heard } from "./heard.ts";
 import { Mover } from "./mover.ts";
 import { observe } from "./observation.ts";
 import { Publisher, type PublisherStats } from "./publisher.ts";
@@ -162,7 +162,14 @@ export class Uplink {
       random,
       observe: (index) => observe(urls[index] ?? "", this.#identity, clock, this.#stop.signal),
       move: (index, reason) => this.#move(index, reason),
+      leave: (reason) => this.#leave(reason),
     });
+  }
+
+  #leave(reason: string): void {
+    const { broker: from } = this.#connection;
+    this.#options.logger.info({ event: "moving", from, reason }, "moving to another broker of the cluster");
+    void this.#connection.leave();
   }
 
   #move(index: number, reason: string): void {
@@ -196,9 +203,9 @@ export class Uplink {
   /** To the broker's own heartbeats. */
   #listen(client: MqttClient, mover: Mover): void {
     const heard = new Heard(this.#options.clock);
-    client.on("message", (topic, payload) => {
+    client.on("message", (topic, payload, { retain }) => {
       if (client !== this.#client || parseTopic(topic).kind !== "brokerHeartbeat") return;
-      heard.note(payload);
+      heard.note(payload, retain);
       if (heard.load !== undefined) mover.heard(heard.load);
     });
     client.subscribe(topics.everyBrokerHeartbeat(), { qos: 0 }, (error) => {

@@ -2,7 +2,7 @@
 import type { RedisOptions } from "ioredis";
 
 const sentinels =
-  /^redis\+sentinel:\/\/(?:(?<user>[^:@/]*):(?<password>[^@/]*)@)?(?<hosts>[^/@]+)\/(?<name>[^/?#]+)$/;
+  /^redis(?<tls>s?)\+sentinel:\/\/(?:(?<user>[^:@/]*):(?<password>[^@/]*)@)?(?<hosts>[^/@]+)\/(?<name>[^/?#]+)$/;
 const host = /^(?<host>\[[\da-fA-F:.]+\]|[^:[\]]+)(?::(?<port>\d{1,5}))?$/;
 const sentinelPort = 26_379;
 
@@ -19,11 +19,11 @@ export function engineAddress(text: string): RedisOptions | undefined {
   return {
     ...{ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 6_379), db },
     ...known,
-    ...(protocol === "rediss:" ? { tls: {} } : {}),
+    ...(protocol === "rediss:" ? secured({}) : {}),
   };
 }
 
-function sentinelAddress({ user, password, hosts = "", name = "" }: Record<string, string | undefined>) {
+function sentinelAddress({ tls, user, password, hosts = "", name = "" }: Record<string, string | undefined>) {
   const found = hosts.split(",").flatMap((each) => {
     const { groups } = host.exec(each) ?? {};
     return groups === undefined ? [] : [groups];
@@ -37,7 +37,13 @@ function sentinelAddress({ user, password, hosts = "", name = "" }: Record<strin
     })),
     name,
     ...known,
+    ...(tls === "s" ? secured({}) : {}),
   };
+}
+
+/** TLS to the primary, and to Sentinels where they say which it is. */
+export function secured(tls: NonNullable<RedisOptions["tls"]>): RedisOptions {
+  return { tls, sentinelTLS: tls, enableTLSForSentinelMode: true };
 }
 
 function credentials(user = "", password = ""): RedisOptions | undefined {

@@ -17,6 +17,11 @@ const rememberedMs = 3_600_000;
 
 /** The connection answers nothing else while it waits for replicas. */
 const waitMs = 100;
+/** While it is not certain that this is the primary, which is found out elsewhere. */
+const doubtPeriodMs = 50;
+/** Waits in vain after which another primary is looked for; then twice as many, up to so many. */
+const firstDoubt = 18;
+const lastDoubt = 300;
 
 interface Batch {
   readonly number: number;
@@ -68,8 +73,11 @@ export class Appender {
   #wait: Promise<void> = Promise.resolve();
   #nextWait: Promise<void> | undefined;
   commits = 0;
-  /** Too few replicas have what was stored last: nothing is acknowledged. */
+  /** Too few replicas have what was stored last, or it may be at the wrong primary: nothing is acknowledged. */
   short = false;
+  /** Waits in vain since the last one that was not, and at how many of them another primary is looked for. */
+  #inVain = 0;
+  #doubtAt = firstDoubt;
 
   constructor(options: AppenderOptions) {
     this.#options = options;
@@ -158,15 +166,28 @@ export class Appender {
   }
 
   async #waitForReplicas(): Promise<void> {
-    const { engine, minReplicas, onShort } = this.#options;
+    const { engine, minReplicas, onShort, clock } = this.#options;
     for (;;) {
-      const short = ((await engine.ask("WAIT", minReplicas, waitMs)) as number) < minReplicas;
+      const missing = ((await engine.ask("WAIT", minReplicas, waitMs)) as number) < minReplicas;
+      const short = missing || !engine.undisputed;
       if (short !== this.short) {
         this.short = short;
         onShort();
       }
+      this.#noteWait(missing);
       if (!short) return;
+      if (!missing) await new Promise<void>((resolve) => clock.after(doubtPeriodMs, resolve));
     }
+  }
+
+  /** A primary without its replicas may be one that they have replaced. */
+  #noteWait(missing: boolean): void {
+    this.#inVain = missing ? this.#inVain + 1 : 0;
+    if (!missing) this.#doubtAt = firstDoubt;
+    if (this.#inVain < this.#doubtAt) return;
+    this.#inVain = 0;
+    this.#doubtAt = Math.min(lastDoubt, 2 * this.#doubtAt);
+    this.#options.engine.doubt(`fewer than ${this.#options.minReplicas} replicas have what it has`);
   }
 
   #note({ owed }: Batch, totals: Reply[]): void {

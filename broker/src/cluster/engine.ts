@@ -4,8 +4,10 @@
  * again until it is back. What is asked of it is answered in order, on one connection.
  */
 import { createHash } from "node:crypto";
+import type { Socket } from "node:net";
 import { type Clock, EquipoiseError, reasonOf } from "@equipoise/shared";
 import { Redis, type RedisOptions } from "ioredis";
+import { Confirmation } from "./confirmation.ts";
 import { Questions } from "./questions.ts";
 import { type ScriptName, scripts } from "./scripts.ts";
 
@@ -13,9 +15,9 @@ import { type ScriptName, scripts } from "./scripts.ts";
 export type Reply = Buffer | number | null | Reply[];
 export type Argument = string | number | Buffer;
 
-/** Longest silence after a question. */
-const silenceMs = 800;
-const silenceCheckMs = 100;
+/** Longest silence after a question. With the pause between two heartbeats it is to be noticed within a second. */
+const silenceMs = 700;
+const silenceCheckMs = 50;
 /** Also a connection on which nothing happens may have stopped. */
 const pingMs = 1_000;
 /** Time for a new connection to be of use. */
@@ -47,6 +49,7 @@ export class Engine {
   readonly #watch: Redis;
   readonly #news: Redis;
   readonly #connections: readonly Redis[];
+  readonly #confirmation: Confirmation;
   #here = false;
   #started = false;
   #triedAtMs = 0;
@@ -60,6 +63,7 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#confirmation = new Confirmation(options.address, options.clock);
     const common = {
       ...options.address,
       lazyConnect: true,
@@ -89,6 +93,11 @@ export class Engine {
   /** It answers. */
   get here(): boolean {
     return this.#here;
+  }
+
+  /** It is the primary without doubt: what enough replicas have is safe. */
+  get undisputed(): boolean {
+    return this.#confirmation.given;
   }
 
   /** @throws EquipoiseError EQ_ENGINE_AWAY, EQ_ENGINE_UNFIT */
@@ -133,6 +142,8 @@ export class Engine {
     const loaded = Object.values(scripts).map((text) => this.#main.script("LOAD", text));
     await Promise.all(loaded);
     this.#watchId = await this.#watch.client("ID");
+    const { remoteAddress: host = "", remotePort: port = 0 } = this.#main.stream as Socket;
+    this.#confirmation.begin({ host, port });
     this.#lastReason = "";
     this.#here = true;
     this.#options.onHere();
@@ -151,6 +162,7 @@ export class Engine {
   #leave(reason: string): void {
     if (!this.#here) return;
     this.#here = false;
+    this.#confirmation.revoke();
     for (const questions of this.#questions.values()) questions.forget();
     this.#reconnect();
     if (!this.#stopped) this.#options.onAway(reason);
@@ -227,6 +239,11 @@ export class Engine {
     }
   }
 
+  /** It answers, but may not be the primary any more: where Sentinels know which one is, they are asked again. */
+  doubt(reason: string): void {
+    if (this.#options.address.sentinels !== undefined) this.#leave(reason);
+  }
+
   /** Ends the wait that is under way; false if there was none yet. */
   async wakeWatch(): Promise<boolean> {
     return (await this.ask("CLIENT", "UNBLOCK", this.#watchId)) === 1;
@@ -243,6 +260,7 @@ export class Engine {
     this.#stopped = true;
     this.#here = false;
     this.#cancelCheck?.();
+    this.#confirmation.revoke();
     for (const connection of this.#connections) connection.disconnect();
   }
 }

@@ -34,7 +34,8 @@ class Link implements Destination, Recipient {
   readonly refuses = false;
   readonly name: string;
   readonly stream: string;
-  readonly state = "";
+  /** It has none; Redis wants to see a name that this user has a right to. */
+  readonly state: string;
   readonly terms = "channel";
   readonly target = new Target(this, 2);
   filters: ReadonlySet<string> = new Set();
@@ -43,6 +44,7 @@ class Link implements Destination, Recipient {
     this.queue = queue;
     this.name = consumer;
     this.stream = keys.link(consumer);
+    this.state = this.stream;
   }
 
   push(): void {

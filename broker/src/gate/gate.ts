@@ -6,6 +6,7 @@ import type { Events } from "../events.ts";
 import type { Ingress } from "../ingress/ingress.ts";
 import { encodePublish } from "../journal/chunk.ts";
 import type { Arrival } from "../listener/listener.ts";
+import { matches } from "../router/match.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Turn } from "../turn.ts";
 import { guardClientBook } from "./client-book.ts";
@@ -82,6 +83,13 @@ export class Gate {
 
   accept(arrival: Arrival): void {
     this.#connections.add(new Connection(arrival, this.#around));
+  }
+
+  /** Some client has a plain subscription that matches the topic. */
+  isHeard(topic: string): boolean {
+    for (const { session } of this.#connections)
+      for (const filter of session?.subscriptions.keys() ?? []) if (matches(filter, topic)) return true;
+    return false;
   }
 
   /** The users were read again. */

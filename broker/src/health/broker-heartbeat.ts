@@ -26,6 +26,7 @@ export class BrokerHeartbeatSender {
   readonly #lag = monitorEventLoopDelay({ resolution: 10 });
   #cpu = process.cpuUsage();
   #cpuAtMs = 0;
+  #draining = false;
   #cancel: (() => void) | undefined;
 
   constructor(sources: HeartbeatSources) {
@@ -49,7 +50,13 @@ export class BrokerHeartbeatSender {
 
   /** Says at once how it is. */
   sendUp(): void {
-    this.send(this.#sources.degraded() ? "degraded" : "up");
+    this.send(this.#draining ? "draining" : this.#sources.degraded() ? "degraded" : "up");
+  }
+
+  /** It will be gone in a moment: says so at once, and with every beat until `stop`. */
+  drain(): void {
+    this.#draining = true;
+    this.sendUp();
   }
 
   send(state: BrokerHeartbeat["state"]): void {

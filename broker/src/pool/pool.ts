@@ -30,6 +30,7 @@ export class Pool implements MemberOwner {
   #memberlessSinceMs: number | undefined;
   #redelivered = 0;
   #rescued = 0;
+  #resting = false;
 
   constructor(policy: PoolPolicy, surroundings: PoolSurroundings) {
     this.policy = { ...policy };
@@ -120,7 +121,7 @@ export class Pool implements MemberOwner {
   /** Messages of a backlog that members could be given beyond those that wait here; `undefined` without members. */
   wanted(backlog: Backlog): number | undefined {
     const takers = this.#byBacklog.get(backlog)?.takers ?? [];
-    if (takers.length === 0) return undefined;
+    if (takers.length === 0 || this.#resting) return undefined;
     const { eligible, probe } = this.#chooser.candidates(takers);
     if (probe) return 1 - this.waiting;
     return eligible.reduce((sum, { freeCredit }) => sum + freeCredit, 0) - this.waiting;
@@ -204,6 +205,17 @@ export class Pool implements MemberOwner {
     this.#members.delete(receiver);
     if (member.holding) this.#leaving.add(member);
     if (!member.guest && this.memberCount === 0) this.#memberlessSinceMs = this.#surroundings.monotonicMs();
+  }
+
+  /** Gives nothing more to anybody: the broker is about to stop, and what waits is for later, or for other brokers. */
+  rest(): void {
+    this.#resting = true;
+    this.#surroundings.wake(this);
+  }
+
+  /** Members have messages that they have not answered. */
+  get holding(): boolean {
+    return [...this.#members.values(), ...this.#leaving].some(({ holding }) => holding);
   }
 
   /** Filters that nobody has taken from since before a time. */
@@ -331,6 +343,7 @@ export class Pool implements MemberOwner {
 
   /** Hands out what waits for as long as members have credit. */
   drain(): void {
+    if (this.#resting) return;
     for (const lane of this.#lanes.values()) {
       if (lane.takers.length === 0) continue;
       if (lane.order !== undefined) lane.order.drain();

@@ -16,6 +16,8 @@ import {
 import { withoutCredentials } from "../broker-url.ts";
 import type { Clock } from "../clock.ts";
 import { EquipoiseError, reasonOf } from "../errors.ts";
+import type { BrokerLoad } from "../flow.ts";
+import { Heard } from "../heard.ts";
 import { sendAtOnce } from "../no-delay.ts";
 import { closedReason, isTlsFailure, type TlsOptions } from "../tls.ts";
 import { topics } from "../topics.ts";
@@ -61,11 +63,16 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #acknowledger: Acknowledger;
   #open = true;
+  #endReason: string | undefined;
+  /** Whoever wants to know how the broker is. */
+  #onLoad: ((load: BrokerLoad) => void) | undefined;
+  readonly #heard: Heard;
   #held: { go: () => void; stopPings: () => void } | undefined;
 
   private constructor(client: MqttClient, url: string, options: ConnectionOptions) {
     this.#client = client;
     this.#options = options;
+    this.#heard = new Heard(options.clock);
     this.broker = withoutCredentials(url);
     const rejectTopic = topics.reject(options.clientId);
     this.#acknowledger = new Acknowledger({
@@ -85,7 +92,7 @@ export class Connection {
       client.once("close", () => {
         this.#open = false;
         this.#held?.stopPings();
-        resolve(reason ?? closedReason(url, accepted));
+        resolve(reason ?? this.#endReason ?? closedReason(url, accepted));
       });
     });
   }
@@ -120,6 +127,13 @@ export class Connection {
     }
   }
 
+  /** Calls back with each heartbeat of the broker; never where it does not let this client hear them. */
+  followBroker(onLoad: (load: BrokerLoad) => void): void {
+    this.#onLoad = onLoad;
+    // Refused, or lost meanwhile: there is nothing to follow then, and `closed` tells of the latter.
+    this.#client.subscribe(brokerHeartbeats, { qos: 0 }, () => {});
+  }
+
   /** Resolves also when the connection is lost meanwhile, which has the same effect. */
   async unsubscribe(filter: string): Promise<void> {
     await new Promise<void>((resolve) => {
@@ -147,9 +161,13 @@ export class Connection {
     held?.go();
   }
 
-  /** Disconnects after what was published has been acknowledged, or after two seconds. */
-  async end(): Promise<void> {
+  /**
+   * Disconnects after what was published has been acknowledged, or after two seconds.
+   * @param reason for `closed`
+   */
+  async end(reason?: string): Promise<void> {
     if (!this.#open) return;
+    this.#endReason = reason;
     const cancel = this.#options.clock.after(endTimeoutMs, () => this.destroy());
     this.#client.end();
     await this.closed;
@@ -189,13 +207,24 @@ export class Connection {
     this.#client.stream.write(frames);
   }
 
-  #take({ topic, payload, qos, messageId, dup }: IPublishPacket, go: () => void, take: Take): void {
+  #take(packet: IPublishPacket, go: () => void, take: Take): void {
+    const { topic, payload, qos, messageId, dup, retain } = packet;
+    const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
+    if (this.#onLoad !== undefined && qos === 0 && topic.startsWith(brokerHeartbeatStart)) {
+      this.#hear(bytes, retain, this.#onLoad);
+      return go();
+    }
     const packetId = qos === 0 ? undefined : messageId;
     const answer = this.#acknowledger.expect(packetId);
-    const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
     const goOn = take({ topic, payload: bytes, packetId, redelivered: dup, answer }, this);
     if (goOn || !this.#open) go();
     else this.#hold(go);
+  }
+
+  #hear(payload: Buffer, retained: boolean, onLoad: (load: BrokerLoad) => void): void {
+    this.#heard.note(payload, retained);
+    const { load } = this.#heard;
+    if (load !== undefined) onLoad(load);
   }
 
   #hold(go: () => void): void {
@@ -208,6 +237,9 @@ export class Connection {
     this.#held = { go, stopPings };
   }
 }
+
+const brokerHeartbeats = topics.everyBrokerHeartbeat();
+const brokerHeartbeatStart = brokerHeartbeats.slice(0, -1);
 
 const answeredLater = new Error("the PUBACK follows when the handler has finished");
 

@@ -17,7 +17,7 @@ export interface RecordContext {
 export type Handler = (record: TickRecord, context: RecordContext) => Promise<void> | void;
 
 export interface ConsumerOptions {
-  /** `mqtt://`, `mqtts://`, `ws://` or `wss://`; several are tried in turn. */
+  /** `mqtt://`, `mqtts://`, `ws://` or `wss://`; of several the first is preferred at the start, the others are next. */
   broker: string | readonly string[];
   filter: string;
   handler: Handler;

@@ -1,8 +1,12 @@
-/** Keeps one connection to one of several brokers: the next address in turn after a failure, with backoff. */
+/**
+ * Keeps one connection to one of several brokers, with backoff: the first address, after a failure the others in turn, in
+ * a random order of its own, so that a dead broker's clients do not all go to the same next one.
+ */
 import { backoffMs } from "../backoff.ts";
 import { withoutCredentials } from "../broker-url.ts";
 import type { Clock } from "../clock.ts";
 import { EquipoiseError, reasonOf } from "../errors.ts";
+import { shuffled } from "../shuffle.ts";
 import type { Connection } from "./connection.ts";
 
 /** A connection that was lost sooner counts as one more failed attempt. */
@@ -22,6 +26,8 @@ export interface LinkOptions {
 
 export class Link {
   readonly #options: LinkOptions;
+  /** All addresses, in the order in which they are tried. */
+  readonly #urls: readonly string[];
   readonly #stop = new AbortController();
   #interrupt = (): void => {};
   #attempts = 0;
@@ -30,6 +36,9 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    const [first, ...others] = options.urls;
+    if (first === undefined) throw new Error("a link needs an address");
+    this.#urls = [first, ...shuffled(others, options.random)];
   }
 
   /**
@@ -84,9 +93,7 @@ export class Link {
   }
 
   #nextUrl(): string {
-    const { urls } = this.#options;
-    const url = urls[this.#turn % urls.length];
-    if (url === undefined) throw new Error("a link needs an address");
+    const url = this.#urls[this.#turn % this.#urls.length] as string;
     this.#turn += 1;
     return url;
   }

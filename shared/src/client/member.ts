@@ -9,6 +9,7 @@ import { decodePayload, type TickRecord } from "../tick.ts";
 import { topics } from "../topics.ts";
 import { Connection, type ConnectionOptions, type IncomingMessage } from "./connection.ts";
 import type { Consumer, ConsumerEvent, ConsumerStats, Finish, Handler } from "./consumer.ts";
+import { Departure } from "./departure.ts";
 import { HeartbeatSender } from "./heartbeat-sender.ts";
 import { Link } from "./link.ts";
 import { Load } from "./load.ts";
@@ -56,6 +57,8 @@ export class Member implements Consumer {
   #connection: Connection | undefined;
   #joined = false;
   #draining = false;
+  /** The connection that it is about to leave for another broker: what still comes there is left to that broker. */
+  #leaving: Connection | undefined;
   #reportedReceived = 0;
   #stopping: Promise<void> | undefined;
 
@@ -118,12 +121,31 @@ export class Member implements Consumer {
       this.#connection = connection;
       this.#joined = true;
       void connection.closed.then(() => this.#forget());
+      if (this.#setup.urls.length > 1) this.#follow(connection);
       return connection;
     } catch (error) {
       this.#workers.close();
       connection.destroy();
       throw error;
     }
+  }
+
+  #follow(connection: Connection): void {
+    const { clock, random } = this.#setup;
+    const leave = (reason: string): void => void this.#move(connection, reason);
+    const departure = new Departure({ clock, random, leave });
+    connection.followBroker((load) => departure.heard(load));
+    void connection.closed.then(() => departure.stop());
+  }
+
+  /** Finishes what it holds and disconnects; the link goes on with the next broker. */
+  async #move(connection: Connection, reason: string): Promise<void> {
+    if (this.#draining || this.#connection !== connection || this.#leaving === connection) return;
+    this.#leaving = connection;
+    this.#heartbeats.sendNow();
+    connection.resume();
+    await withinMs(this.#setup.clock, this.#setup.drainTimeoutMs, this.#workers.idle());
+    if (!this.#draining) await this.#disconnect(connection, reason);
   }
 
   #onJoined(broker: string): void {
@@ -141,7 +163,7 @@ export class Member implements Consumer {
 
   /** Returns whether there is room for more. While draining, what comes is left to the broker. */
   #take(message: IncomingMessage, connection: Connection): boolean {
-    if (this.#draining) return true;
+    if (this.#draining || connection === this.#leaving) return true;
     this.#connection = connection;
     this.#counts.received += 1;
     this.#workers.add(message);
@@ -200,7 +222,7 @@ export class Member implements Consumer {
     const { concurrency, maxQueued, weight } = this.#setup;
     this.#reportedReceived = this.#counts.received;
     const heartbeat = {
-      state: this.#draining ? "draining" : "up",
+      state: this.#draining || this.#connection === this.#leaving ? "draining" : "up",
       queueDepth: this.#held,
       ...this.#load.report(),
       creditLimit: Math.min(65_535, concurrency + maxQueued),
@@ -226,11 +248,14 @@ export class Member implements Consumer {
 
   async #leave(): Promise<void> {
     const connection = this.#connection;
-    if (connection === undefined || !this.#joined) return;
+    if (connection !== undefined && this.#joined) await this.#disconnect(connection);
+  }
+
+  async #disconnect(connection: Connection, reason?: string): Promise<void> {
     const { connection: options, clock, filter } = this.#setup;
     connection.flush();
     if (options.clean) await withinMs(clock, unsubscribeTimeoutMs, connection.unsubscribe(filter));
-    await connection.end();
+    await connection.end(reason);
   }
 
   #release(): void {

@@ -31,13 +31,18 @@ export interface Run extends Sent {
 export class Stage {
   readonly #subject: Subject;
   readonly #servicesMs: readonly number[];
+  readonly #ports: readonly number[];
   readonly #cleanup = new Cleanup();
   readonly #members: readonly AskedProcess<MemberQuestion>[];
   readonly #publisher: AskedProcess<PublisherQuestion>;
 
-  /** @param servicesMs of each member, how long it takes for a message */
-  constructor(subject: Subject, servicesMs: readonly number[]) {
+  /**
+   * @param servicesMs of each member, how long it takes for a message
+   * @param ports of each member, its broker's; else that of the publisher's broker
+   */
+  constructor(subject: Subject, servicesMs: readonly number[], ports: readonly number[] = []) {
     this.#subject = subject;
+    this.#ports = ports;
     this.#servicesMs = servicesMs;
     this.#cleanup.teardown(() => subject.stop());
     this.#members = servicesMs.map((ms) => new AskedProcess("member.ts", [String(ms)], this.#cleanup));
@@ -86,7 +91,7 @@ export class Stage {
   }
 
   async #join(index: number, pool: string, filter: string): Promise<void> {
-    const broker = `mqtt://127.0.0.1:${this.#subject.port}`;
+    const broker = `mqtt://127.0.0.1:${this.#ports[index] ?? this.#subject.port}`;
     const clientId = `bench-member-${index}`;
     await this.#members[index]?.ask({ ask: "join", broker, clientId, pool, filter });
   }

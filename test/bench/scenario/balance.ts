@@ -7,12 +7,12 @@ import { startSubject } from "../subject/start.ts";
 import type { SubjectName } from "../subject/subject.ts";
 import type { Figures, Row, Scenario } from "./scenario.ts";
 
-const unequalMs = [1, 1, 1, 10];
+export const unequalMs = [1, 1, 1, 10];
 const equalMs = [1, 1, 1, 1];
 const warmUpMs = 1_000;
 const measureMs = 4_000;
-const offer = { durationMs: warmUpMs + measureMs, seed: 1 };
-const overload = 1.3;
+export const offer = { durationMs: warmUpMs + measureMs, seed: 1 };
+export const overload = 1.3;
 const equalLoad = 0.8;
 
 async function onStage(
@@ -32,7 +32,7 @@ async function onStage(
 }
 
 /** Runs an offer. @throws Error when Equipoise has lost a message */
-async function runOffer(
+export async function runOffer(
   stage: Stage,
   name: SubjectName,
   wanted: Offer,
@@ -53,14 +53,14 @@ async function runOffer(
 const warmUs = ({ fromUs }: Run): number => fromUs + warmUpMs * 1_000;
 
 /** Messages are judged that were to be sent after the warm-up; those that were lost have no latency. */
-function latencies(run: Run): Figures {
+export function latencies(run: Run): Figures {
   const judged = run.completions.all.filter(({ intendedUs }) => intendedUs >= warmUs(run));
   const latenciesMs = judged.map(({ intendedUs, completedUs }) => (completedUs - intendedUs) / 1_000);
   return { p50Ms: quantile(latenciesMs, 0.5), p99Ms: quantile(latenciesMs, 0.99) };
 }
 
 /** Completions a second from the warm-up's end until the offer's. */
-function completedPerSecond(run: Run): number {
+export function completedPerSecond(run: Run): number {
   const inTime = run.completions.all.filter(
     ({ completedUs }) => completedUs >= warmUs(run) && completedUs < run.untilUs,
   );

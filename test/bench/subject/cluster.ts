@@ -1,20 +1,23 @@
-/** Two brokers on one Redis that syncs every write, as `appendfsync always` promises. */
+/** Brokers on one Redis that syncs every write, as `appendfsync always` promises. */
 import { startRedis } from "../../support/redis.ts";
 import { Cleanup } from "./cleanup.ts";
-import { startEquipoise } from "./equipoise.ts";
+import { type EquipoiseSubject, startEquipoise } from "./equipoise.ts";
 import type { Subject } from "./subject.ts";
 
-export async function startCluster(profileDir?: string): Promise<Subject> {
+/** @param brokers how many; publishers are at the first */
+export async function startCluster(profileDir?: string, brokers = 2): Promise<Subject> {
   const cleanup = new Cleanup();
   const redis = await startRedis(cleanup);
   const start = (id: string) =>
     startEquipoise("cluster", { profileDir, args: ["--redis", redis.url, "--broker-id", id] });
-  const [first, second] = [await start("bench-a"), await start("bench-b")];
+  const started: EquipoiseSubject[] = [];
+  for (let at = 0; at < brokers; at++) started.push(await start(`bench-${at}`));
+  const [first, ...rest] = started;
+  if (first === undefined) throw new Error("a cluster needs a broker");
   const stop = async (): Promise<void> => {
-    await first.stop();
-    await second.stop();
+    for (const broker of started) await broker.stop();
     await cleanup.run();
   };
-  const others = [second, { pid: redis.program.child.pid as number }];
+  const others = [...rest, { pid: redis.program.child.pid as number }];
   return { name: "cluster", port: first.port, pid: first.pid, others, stop };
 }

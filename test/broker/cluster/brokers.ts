@@ -21,9 +21,9 @@ export function startMember(t: Teardown, url: string, id: string, options: Broke
 }
 
 /** Two brokers with the same declared pool. */
-export async function startTwo(t: Teardown, options: object = {}) {
+export async function startTwo(t: Teardown, options: object = {}, more: readonly string[] = []) {
   const redis = await startRedis(t);
-  const args = declared(options);
+  const args = [...declared(options), ...more];
   const [a, b] = await Promise.all(["a", "b"].map((id) => startMember(t, redis.url, id, { args })));
   if (a === undefined || b === undefined) throw new Error("unreachable");
   return { redis, a, b };

@@ -95,6 +95,9 @@ test("the engine's address: one Redis, TLS, credentials, Sentinels", async (t) =
       { host: "c", port: 26_379 },
     ],
   });
+  t.match(engineAddress("rediss+sentinel://me:pw@a/primary"), {
+    ...{ username: "me", tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true },
+  });
   for (const text of [
     "",
     "redis:",

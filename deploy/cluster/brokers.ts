@@ -1,0 +1,89 @@
+/** The three brokers, each on a port that it keeps when it is started anew. */
+import { join } from "node:path";
+import { Child } from "../demo/child.ts";
+
+export const pool = "demo";
+
+/** How many replicas must have a tick before its PUBACK: with one of two, either may end and all goes on. */
+const minReplicas = 1;
+const ids = ["gateway-1", "gateway-2", "gateway-3"];
+/** Dead, a broker stays so long. */
+const deadMs = 2_000;
+
+interface Broker {
+  id: string;
+  url: string;
+  child: Child;
+}
+
+export interface BrokersOptions {
+  /** Of the engine. */
+  redis: () => string;
+  directory: string;
+  /** One has ended that nobody has stopped. */
+  onEnded: (error: Error) => void;
+}
+
+export class Brokers {
+  readonly #options: BrokersOptions;
+  #brokers: Broker[] = [];
+  #stopping = false;
+  #next = 0;
+
+  constructor(options: BrokersOptions) {
+    this.#options = options;
+  }
+
+  get ids(): readonly string[] {
+    return ids;
+  }
+
+  /** All addresses, beginning with that of one. */
+  urlsFrom(first: number): string[] {
+    const urls = this.#brokers.map(({ url }) => url);
+    return [...urls.slice(first), ...urls.slice(0, first)];
+  }
+
+  idOf(url: string): string {
+    return this.#brokers.find((broker) => broker.url === url)?.id ?? url;
+  }
+
+  async start(): Promise<void> {
+    this.#brokers = await Promise.all(ids.map((id) => this.#start(id, "mqtt://127.0.0.1:0")));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#brokers.map(({ child }) => child.stop()));
+  }
+
+  /** Kills one, another one each time, and starts it again a little later. @param onKilled is told which */
+  async killOne(onKilled: (id: string) => void): Promise<string> {
+    const at = this.#next++ % ids.length;
+    const { id, url, child } = this.#brokers[at] as Broker;
+    this.#expected.add(child);
+    await child.kill();
+    onKilled(id);
+    await new Promise((resolve) => setTimeout(resolve, deadMs));
+    if (!this.#stopping) this.#brokers[at] = await this.#start(id, url);
+    return id;
+  }
+
+  readonly #expected = new WeakSet<Child>();
+
+  async #start(id: string, listen: string): Promise<Broker> {
+    const { redis, directory, onEnded } = this.#options;
+    const pools = JSON.stringify([{ name: pool, filters: ["ticks/#"] }]);
+    const args = [
+      ...["--listen", listen, "--broker-id", id, "--data-dir", join(directory, id), "--pools", pools],
+      ...["--durability", "cluster", "--redis", redis(), "--cluster-min-replicas", String(minReplicas)],
+      ...["--heartbeat-period-ms", "500"],
+    ];
+    const child = new Child(id, "broker/bin/equipoise-broker.mjs", args, () => {});
+    child.ended.then((code) => {
+      if (!this.#stopping && !this.#expected.has(child)) onEnded(new Error(`${id} ended with ${code}`));
+    });
+    const ready = await child.event("ready");
+    return { id, url: (ready.listen as string[])[0] as string, child };
+  }
+}

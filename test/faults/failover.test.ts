@@ -1,0 +1,131 @@
+/**
+ * Brokers and the primary killed with -9 and stopped at random, one failure at a time, with Sentinel and every message on
+ * replicas before its PUBACK: on all that there are, and on one of two, as deploy/cluster has it.
+ */
+import { spawnSync } from "node:child_process";
+import { type Test, test } from "tap";
+import { startBroker, type TestBroker } from "../support/broker.ts";
+import { skipUnless } from "../support/debian.ts";
+import type { Program } from "../support/program.ts";
+import { startRedis, startReplica, startSentinels, type TestRedis } from "../support/redis.ts";
+import { Ledger, runPublisher, runReader } from "./ledger.ts";
+
+const skip = skipUnless("redis-server", "redis-server");
+/** Less than a minute in `npm test`; `npm run soak` asks for five. */
+const chaosMs = Number(process.env.CLUSTER_CHAOS_MS ?? 12_000);
+const ids = ["a", "b", "c"];
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const between = (least: number, most: number): number => least + Math.random() * (most - least);
+const one = <T>(of: readonly T[]): T => of[Math.floor(Math.random() * of.length)] as T;
+
+async function stopFor({ child }: Program, ms: number): Promise<void> {
+  child.kill("SIGSTOP");
+  await pause(ms);
+  child.kill("SIGCONT");
+}
+
+/** Longest pauses by what had happened. */
+class Pauses {
+  readonly #longestMs = new Map<string, number>();
+
+  note(kind: string, ms: number): void {
+    this.#longestMs.set(kind, Math.max(Math.round(ms), this.#longestMs.get(kind) ?? 0));
+  }
+
+  get text(): string {
+    return Array.from(this.#longestMs, ([kind, ms]) => `${kind} ${ms} ms`).join(", ");
+  }
+}
+
+for (const replicas of [1, 2])
+  test(
+    `${chaosMs / 1_000} s of failovers and dead brokers, ${replicas} replicas: nothing acknowledged is lost`,
+    {
+      skip,
+      timeout: chaosMs + 150_000,
+    },
+    (t) => chaos(t, replicas),
+  );
+
+async function chaos(t: Test, replicas: number): Promise<void> {
+  const first = await startRedis(t);
+  const servers = [first];
+  while (servers.length <= replicas) servers.push(await startReplica(t, first));
+  const { url, ports } = await startSentinels(t, first.port);
+  const primary = (): TestRedis => {
+    const args = ["-p", String(ports[0]), "SENTINEL", "get-master-addr-by-name", "primary"];
+    const [, port] = spawnSync("redis-cli", args, { encoding: "utf8" }).stdout.split("\n");
+    return servers.find((server) => server.port === Number(port)) as TestRedis;
+  };
+  const start = (id: string, port = 0): Promise<TestBroker> => {
+    const pools = ["--pools", JSON.stringify([{ name: "p", filters: ["ticks/#"], maxDeliveries: 1_000 }])];
+    const engine = ["--durability", "cluster", "--redis", url, "--cluster-min-replicas", "1"];
+    return startBroker(t, { args: [...engine, "--broker-id", id, ...pools], port });
+  };
+  const brokers = await Promise.all(ids.map((id) => start(id)));
+  const ledger = new Ledger();
+  const clients = brokers.map(({ port }, at) => {
+    const others = brokers.filter((_, other) => other !== at);
+    return { port, others };
+  });
+  const filter = "$share/p/ticks/#";
+  const readers = clients.map((client, at) =>
+    runReader(t, ledger, { ...client, id: `member-${at}`, filter, reader: "pool", workMs: at }),
+  );
+  const publishers = clients.map((client, at) =>
+    runPublisher(t, ledger, { ...client, id: `publisher-${at}`, topic: `ticks/v/s/${at}`, rate: 150 }),
+  );
+
+  const faults: Record<string, () => Promise<void>> = {
+    "kill -9 of a broker": async () => {
+      const at = Math.floor(Math.random() * ids.length);
+      const { port, program } = brokers[at] as TestBroker;
+      await program.stop("SIGKILL");
+      await pause(1_500);
+      brokers[at] = await start(ids[at] as string, port);
+    },
+    "a broker stopped": () => stopFor(one(brokers).program, between(200, 3_000)),
+    "kill -9 of the primary": async () => {
+      const { port, directory, program } = primary();
+      await program.stop("SIGKILL");
+      await pause(between(0, 3_000));
+      servers[servers.findIndex((server) => server.port === port)] = await startRedis(t, { port, directory });
+    },
+    "the primary stopped": () => stopFor(primary().program, between(200, 4_000)),
+  };
+  /** All replicas have what is acknowledged again: the next failure is a single one. */
+  const recovered = async (): Promise<void> => {
+    const { size } = ledger.acknowledged;
+    const deadlineMs = performance.now() + 30_000;
+    while (ledger.acknowledged.size < size + 200) {
+      if (performance.now() > deadlineMs) throw new Error("nothing is acknowledged any more");
+      await pause(20);
+    }
+  };
+
+  const counts = new Map<string, number>();
+  const pauses = new Pauses();
+  await recovered();
+  const names = Object.keys(faults);
+  const endMs = performance.now() + chaosMs;
+  for (let round = 0; performance.now() < endMs; round++) {
+    const name = round < names.length ? (names[round] as string) : one(names);
+    ledger.forgetPauses();
+    await faults[name]?.();
+    await recovered();
+    await pause(between(300, 1_000));
+    for (const [client, ms] of ledger.pausesMs)
+      pauses.note(`${name}: members that ${ledger.cutOff.has(client) ? "moved" : "stayed"}`, ms);
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  await Promise.all(publishers.map((publisher) => publisher.stop()));
+  await ledger.complete("pool");
+  const { size } = ledger.acknowledged;
+  t.same(ledger.missing("pool"), [], `${size} acknowledged, ${ledger.repeats("pool")} repeats`);
+  t.comment(Array.from(counts, ([name, times]) => `${times} × ${name}`).join(", "));
+  t.comment(`${(100 * ledger.availability).toFixed(1)} % completed within a second`);
+  t.comment(`longest pauses: ${pauses.text}`);
+  t.ok(size > chaosMs / 20, "work went on between the faults");
+  await Promise.all(readers.map((reader) => reader.stop()));
+}
