@@ -15,7 +15,6 @@ import { type Auth, createAuth, requireSafety } from "./auth/index.ts";
 import { BalancingFiles } from "./balancing/balancing-files.ts";
 import { engineAddress, secured } from "./cluster/address.ts";
 import { Cluster, type ClusterOptions } from "./cluster/cluster.ts";
-import { requireClusterPolicies } from "./cluster/policies.ts";
 import type { BrokerConfig } from "./config.ts";
 import { ControlServer } from "./control/control-server.ts";
 import { PoolOperations } from "./control/pool-operations.ts";
@@ -365,7 +364,6 @@ function createCluster(
   const address = redis === undefined ? undefined : engineAddress(redis);
   if (address === undefined)
     throw new EquipoiseError("EQ_CONFIG_BAD_VALUE", "durability: cluster needs redis, as redis://HOST:PORT");
-  requireClusterPolicies(config);
   const { name, minReplicas, caFile, sentinelPassword } = cluster;
   if (caFile !== undefined) Object.assign(address, secured({ ca: readAuthorities(caFile) }));
   if (sentinelPassword !== undefined) address.sentinelPassword = sentinelPassword;

@@ -53,6 +53,10 @@ export type BrokerEvent =
   | { event: "broker.dead"; broker: string }
   | { event: "broker.takenForDead" }
   | { event: "entry.unknown"; pool: string }
+  | { event: "pool.shards"; pool: string; filter: string; shards: number }
+  | { event: "pool.stale"; pool: string; entries: number }
+  | { event: "pool.orderKept"; pool: string; ordering: string; key: string }
+  | { event: "pool.foreign"; pool: string; filter: string }
   | { event: "journal.damaged"; setAside: string }
   | { event: "journal.failed"; code: string; detail: string };
 
@@ -77,6 +81,9 @@ const warnings: ReadonlySet<BrokerEvent["event"]> = new Set([
   "broker.dead",
   "broker.takenForDead",
   "entry.unknown",
+  "pool.stale",
+  "pool.orderKept",
+  "pool.foreign",
   "journal.damaged",
   "journal.failed",
 ]);

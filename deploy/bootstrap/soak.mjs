@@ -8,6 +8,7 @@ const files = [
   "test/faults/agent-torn.test.ts",
   "test/faults/cluster.test.ts",
   "test/faults/failover.test.ts",
+  "test/broker/cluster/order-chaos.test.ts",
   "test/soak/backpressure.test.ts",
   "test/broker/conformance/fuzz.test.ts",
 ];
@@ -19,6 +20,7 @@ const env = {
   POWER_CUTS: "500",
   TORN_SHARE: "1",
   CLUSTER_CHAOS_MS: "300000",
+  ORDER_CHAOS_MS: "300000",
 };
 const child = spawn("tap", ["run", "--disable-coverage", "--jobs=1", "--timeout=1800", ...files], {
   cwd: fileURLToPath(new URL("../..", import.meta.url)),

@@ -93,6 +93,16 @@ export const errorTable = {
     remedy: "free space on the disk; nothing accepted is lost and work goes on by itself",
     retryable: true,
   },
+  EQ_QUEUE_LAYOUT: {
+    cause: "the cluster keeps the order of a queue in another way than this broker",
+    remedy: "say the same ordering and key on all brokers, or bring this one up to date; see docs/cluster.md",
+    retryable: true,
+  },
+  EQ_SHARD_LOST: {
+    cause: "another broker owns the messages of these keys by now",
+    remedy: "nothing has to be done: it delivers them",
+    retryable: false,
+  },
   EQ_STORE_FAILED: {
     cause: "the database reported an input/output error",
     remedy: "check the disk and the system log; what was not stored was not acknowledged",

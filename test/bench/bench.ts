@@ -8,7 +8,7 @@ import { agentThroughput } from "./scenario/agent-throughput.ts";
 import { agentWear } from "./scenario/agent-wear.ts";
 import { backlog, backlogSingles } from "./scenario/backlog.ts";
 import { balance2000, balance2800, equal, freeze, saturation } from "./scenario/balance.ts";
-import { cluster } from "./scenario/cluster.ts";
+import { cluster, clusterOrdered } from "./scenario/cluster.ts";
 import { clusterBalance } from "./scenario/cluster-balance.ts";
 import { decision } from "./scenario/decision.ts";
 import { busy, quiet } from "./scenario/latency.ts";
@@ -20,7 +20,7 @@ import { type Surroundings, surroundings } from "./surroundings.ts";
 import { describe, type Measured, table } from "./table.ts";
 
 const scenarios: readonly Scenario[] = [
-  ...[pool, plain, fanOut, busy, quiet, backlog, backlogSingles, cluster],
+  ...[pool, plain, fanOut, busy, quiet, backlog, backlogSingles, cluster, clusterOrdered],
   ...[balance2000, balance2800, saturation, equal, freeze, decision, clusterBalance],
   ...[agentThroughput, agentLive, agentWear, agentDrain],
 ];

@@ -7,6 +7,8 @@ import { type Clock, EquipoiseError } from "@equipoise/shared";
 import type { Committed } from "../journal/journal.ts";
 import type { Argument, Engine, Reply } from "./engine.ts";
 import type { Keys } from "./keys.ts";
+import { plainLayout } from "./order/layout.ts";
+import type { Shards } from "./order/shards.ts";
 import type { QueueTerms } from "./queue.ts";
 
 /** Bytes of messages without an answer; what comes beyond that is refused. */
@@ -38,6 +40,8 @@ export interface Recipient {
   readonly stream: string;
   readonly state: string;
   readonly terms: QueueTerms | "channel";
+  /** Present where the messages of a key are kept in order. */
+  readonly shards?: Shards | undefined;
   noteTotals(bytes: number, messages: number): void;
 }
 
@@ -45,6 +49,8 @@ export interface Recipient {
 export interface Owed {
   readonly queue: Recipient;
   readonly entries: readonly Buffer[];
+  /** Of each entry, in an ordered queue. */
+  readonly shards: readonly number[];
 }
 
 export interface AppenderOptions {
@@ -131,12 +137,16 @@ export class Appender {
 
   async #send(batch: Batch): Promise<void> {
     const { engine, keys, consumer } = this.#options;
-    const names = [keys.appended(consumer), keys.registry];
+    const names = [keys.appended(consumer), keys.registry, keys.calls, keys.layouts];
     const args: Argument[] = [batch.number, rememberedMs];
-    for (const { queue, entries } of batch.owed) {
-      names.push(queue.stream, queue.state);
-      args.push(queue.name, queue.terms === "channel" ? -2 : (queue.terms.dropAtBytes ?? -1), entries.length);
-      for (const entry of entries) args.push(entry);
+    for (const { queue, entries, shards } of batch.owed) {
+      names.push(queue.shards?.key ?? queue.stream, queue.state);
+      args.push(...headOf(queue), entries.length);
+      for (const [at, entry] of entries.entries()) {
+        const shard = shards[at];
+        if (shard !== undefined) args.push(shard);
+        args.push(entry);
+      }
     }
     try {
       const totals = engine.run("append", names, args);
@@ -219,4 +229,9 @@ export class Appender {
     this.#batches.splice(this.#batches.indexOf(batch), 1);
     this.#waitingBytes -= batch.bytes;
   }
+}
+
+function headOf({ name, terms, shards }: Recipient): Argument[] {
+  const dropAtBytes = terms === "channel" ? -2 : (terms.dropAtBytes ?? -1);
+  return [name, dropAtBytes, shards?.layout.text ?? plainLayout];
 }

@@ -23,6 +23,7 @@ import { Keys, parseQueueName } from "./keys.ts";
 import { Knowledge, type Participant } from "./knowledge.ts";
 import { brokerOf, consumerOf, Liveness } from "./liveness.ts";
 import { decodeRetained } from "./notes.ts";
+import { ClusterOrder } from "./order/cluster-order.ts";
 import type { SharedQueue } from "./queue.ts";
 import { type PoolBook, Registry } from "./registry.ts";
 import { Settler } from "./settler.ts";
@@ -58,6 +59,7 @@ export class Cluster implements Neighbours {
   readonly #appender: Appender;
   readonly #settler: Settler;
   readonly #feeder: Feeder;
+  readonly #order: ClusterOrder;
   readonly #liveness: Liveness;
   readonly #knowledge: Knowledge;
   #dead: ClusterDeadLetters | undefined;
@@ -76,7 +78,11 @@ export class Cluster implements Neighbours {
     const onFailed = (error: unknown): void => this.#noteFailure(error);
     const common = { engine, keys: this.#keys, consumer: this.#consumer, clock, onFailed };
     const onOpened = (queue: SharedQueue): void => this.#feeder.ask(queue);
-    this.#registry = new Registry({ ...common, book, onOpened });
+    const { events } = options;
+    this.#registry = new Registry({
+      ...{ ...common, book, onOpened },
+      onForeign: ({ pool, filter }) => events.emit({ event: "pool.foreign", pool, filter }),
+    });
     this.#settler = new Settler(common);
     this.#knowledge = new Knowledge({
       ...common,
@@ -92,6 +98,11 @@ export class Cluster implements Neighbours {
       stop: () => this.#stop(),
     });
     this.#feeder = this.#createFeeder();
+    this.#order = new ClusterOrder({
+      ...{ ...common, events, registry: this.#registry, settler: this.#settler },
+      nextChunkId: () => this.journal.nextId(),
+      ask: (queue) => this.#feeder.ask(queue),
+    });
     this.#liveness = this.#createLiveness(onFailed);
   }
 
@@ -101,7 +112,7 @@ export class Cluster implements Neighbours {
     return new Engine({
       address,
       clock,
-      channels: [news, retainedNews, this.#keys.link(this.#consumer)],
+      channels: [news, retainedNews, this.#keys.link(this.#consumer), this.#calls],
       onHere: () => this.#onHere(),
       onAway: (reason) => {
         events.emit({ event: "engine.away", reason });
@@ -109,6 +120,11 @@ export class Cluster implements Neighbours {
       },
       onMessage: (channel, message) => this.#onMessage(channel, message),
     });
+  }
+
+  /** Where this broker hears that something has come for a shard of its own. */
+  get #calls(): string {
+    return this.#keys.calls + this.#consumer;
   }
 
   #createAppender(): Appender {
@@ -161,6 +177,7 @@ export class Cluster implements Neighbours {
     const { events } = this.#options;
     const dead = new ClusterDeadLetters({
       ...{ engine: this.#engine, keys: this.#keys, journal: this.journal, events },
+      holdingOf: (queue, slice) => this.#registry.get(queue)?.holdingOf(slice),
       ...options,
     });
     this.#dead = dead;
@@ -187,6 +204,7 @@ export class Cluster implements Neighbours {
     if (queue === undefined) throw new Error(`queue ${id} was not opened`);
     queue.fed = fed;
     queue.terms = { dropAtBytes: fed.dropAtBytes };
+    if (fed.key !== undefined) this.#order.attach(queue, fed.key);
     void this.#registry.open(queue);
   }
 
@@ -220,9 +238,9 @@ export class Cluster implements Neighbours {
     this.#knowledge.clients.disown(clientId, clean);
   }
 
-  /** A policy with what operators have said of its pool, on any broker. */
+  /** A policy with what operators have said of its pool, on any broker, and ordered as the cluster's queues are. */
   tuned(policy: PoolPolicy): PoolPolicy {
-    return this.#knowledge.tunings.tuned(policy);
+    return this.#order.ordered(this.#knowledge.tunings.tuned(policy));
   }
 
   /** A pool was tuned here. */
@@ -246,6 +264,7 @@ export class Cluster implements Neighbours {
       await this.#engine.stop();
       throw error;
     }
+    await this.#registry.learnLayouts();
     this.#cancelTend = this.#options.clock.every(tendPeriodMs, () => void this.#tend());
     await this.#knowledge.learn();
     return { queues: [], retained: [], sessions: [] };
@@ -261,6 +280,7 @@ export class Cluster implements Neighbours {
   async #stop(): Promise<void> {
     this.#cancelTend?.();
     this.#cancelAudit?.();
+    await this.#feeder.stop();
     await this.#settler.flush(true);
     await this.#liveness.stop();
     await this.#engine.stop();
@@ -273,15 +293,17 @@ export class Cluster implements Neighbours {
     for (const queue of this.#registry.all()) {
       queue.released = true;
       queue.empty = false;
+      queue.shards?.call();
       void this.#registry.open(queue);
     }
     void this.#knowledge.notes.send();
     this.#appender.resend();
     this.#knowledge.tell();
     if (this.#learned) this.#knowledge.learn().catch((error: unknown) => this.#noteFailure(error));
+    // At the start it is not said that this broker lives before it is known that no other one has its id.
+    if (this.#learned) void this.#liveness.beat();
     this.#learned = true;
     void this.#settler.flush(true);
-    void this.#liveness.beat();
     // What was asked over the broken connection may arrive behind what is asked over the new one.
     this.#cancelAudit?.();
     this.#cancelAudit = this.#options.clock.after(auditDelayMs, () => void this.#audit());
@@ -300,6 +322,7 @@ export class Cluster implements Neighbours {
       const { topic, frame } = decodeRetained(message);
       return this.#knowledge.hearRetained(topic, frame);
     }
+    if (channel === this.#calls) return this.#registry.named(message.toString())?.shards?.call();
     const entry = decodeEntry("", message, this.journal.nextId());
     if (entry !== undefined) this.#options.onRelayed(entry.slice.chunk);
   }
@@ -309,6 +332,7 @@ export class Cluster implements Neighbours {
     const what = news.slice(0, space);
     const rest = news.slice(space + 1);
     this.#knowledge.hear(what, rest);
+    if (what === "balance") return void this.#registry.named(rest)?.shards?.balance();
     const queue = what === "released" ? this.#registry.named(rest) : undefined;
     if (queue === undefined) return;
     queue.released = true;
@@ -338,6 +362,7 @@ export class Cluster implements Neighbours {
     const pressed: SharedQueue[] = [];
     for (const queue of this.#registry.all()) {
       if (!queue.opened) void this.#registry.open(queue);
+      void queue.shards?.balance();
       this.#feeder.ask(queue);
       if (queue.fed?.backlog.pressed === true) pressed.push(queue);
     }

@@ -1,7 +1,8 @@
 /** Dead letters of a cluster: one stream for each pool, the same for all brokers, bounded by number. */
-import { topics } from "@equipoise/shared";
+import { EquipoiseError, topics } from "@equipoise/shared";
 import type { Events } from "../events.ts";
-import type { Journal, RecoveredQueue } from "../journal/journal.ts";
+import type { Journal, QueueId, RecoveredQueue } from "../journal/journal.ts";
+import type { Slice } from "../journal/slice.ts";
 import type { Backlog } from "../pool/backlog.ts";
 import {
   type DeadLetter,
@@ -13,6 +14,7 @@ import {
 } from "../pool/dead-letters.ts";
 import type { Delivery } from "../pool/delivery.ts";
 import type { Engine } from "./engine.ts";
+import type { Holding } from "./holding.ts";
 import type { Keys } from "./keys.ts";
 
 type Entries = [id: Buffer, fields: [name: Buffer, letter: Buffer]][];
@@ -22,6 +24,8 @@ export interface ClusterDeadLettersOptions {
   keys: Keys;
   journal: Journal;
   events: Events;
+  /** Where a message is accounted for. */
+  holdingOf: (queue: QueueId, slice: Slice) => Holding | undefined;
   maxPerPool: number;
   publish: (topic: string, payload: Buffer) => void;
 }
@@ -51,16 +55,24 @@ export class ClusterDeadLetters implements DeadLetterBook {
 
   bury(pool: string, filter: string, delivery: Delivery, done: (error: Error | undefined) => void): void {
     const letter = letterOf(pool, filter, delivery);
-    this.#keep(letter).then(() => done(undefined), done);
+    const { queue } = delivery.backlog;
+    const holding = queue === undefined ? undefined : this.#options.holdingOf(queue, delivery.slice);
+    this.#keep(letter, holding).then(() => done(undefined), done);
   }
 
-  async #keep(letter: DeadLetter): Promise<void> {
+  /** @throws EquipoiseError EQ_SHARD_LOST when it is another broker's to bury */
+  async #keep(letter: DeadLetter, holding: Holding | undefined): Promise<void> {
     const { engine, keys, events, maxPerPool, publish } = this.#options;
     const { pool, topic, attempts, reason } = letter;
     const payload = encodeLetter(letter);
     const stream = keys.dead(pool);
-    await engine.ask("XADD", stream, "*", "m", payload);
-    const dropped = (await engine.ask("XTRIM", stream, "MAXLEN", maxPerPool)) as number;
+    const { key = stream, shard = 0, mark = "" } = holding?.fence ?? {};
+    const args = [payload, maxPerPool, shard, mark];
+    const dropped = (await engine.run("bury", [stream, key], args)) as number;
+    if (dropped < 0) {
+      holding?.refused(1);
+      throw new EquipoiseError("EQ_SHARD_LOST", `a dead letter of pool ${pool}`);
+    }
     this.#counts.set(pool, this.count(pool) + 1 - dropped);
     if (dropped > 0) events.emit({ event: "dead.dropped", pool, maxDeadLetters: maxPerPool });
     events.emit({ event: "delivery.dead", pool, topic, attempts, reason });

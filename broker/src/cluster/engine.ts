@@ -5,11 +5,11 @@
  */
 import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
-import { type Clock, EquipoiseError, reasonOf } from "@equipoise/shared";
+import { type Clock, EquipoiseError, type ErrorCode, reasonOf } from "@equipoise/shared";
 import { Redis, type RedisOptions } from "ioredis";
 import { Confirmation } from "./confirmation.ts";
 import { Questions } from "./questions.ts";
-import { type ScriptName, scripts } from "./scripts.ts";
+import { type ScriptName, scripts } from "./scripts/index.ts";
 
 /** The engine's own word, as far as brokers use it. */
 export type Reply = Buffer | number | null | Reply[];
@@ -266,8 +266,9 @@ export class Engine {
 }
 
 /** A demoted or loading engine is as good as none; one that is full or cannot write answers, and refuses. */
-function codeOf(error: unknown): "EQ_ENGINE_AWAY" | "EQ_STORE_FULL" | "EQ_STORE_FAILED" {
+function codeOf(error: unknown): ErrorCode {
   if (!(error instanceof Error) || error.name !== "ReplyError") return "EQ_ENGINE_AWAY";
   if (/^(READONLY|LOADING|MASTERDOWN|NOSCRIPT)\b/.test(error.message)) return "EQ_ENGINE_AWAY";
+  if (error.message.startsWith("LAYOUT")) return "EQ_QUEUE_LAYOUT";
   return /\bOOM\b/.test(error.message) ? "EQ_STORE_FULL" : "EQ_STORE_FAILED";
 }

@@ -7,7 +7,7 @@ import { type Clock, EquipoiseError } from "@equipoise/shared";
 import type { Engine, Reply } from "./engine.ts";
 import { decodeEntry } from "./entry.ts";
 import type { SharedQueue } from "./queue.ts";
-import { group } from "./scripts.ts";
+import { group } from "./scripts/common.ts";
 
 /** Most entries that one question asks for. */
 const maxEntries = 64;
@@ -43,6 +43,7 @@ export class Feeder {
   readonly #hungry = new Set<SharedQueue>();
   #watched: ReadonlySet<SharedQueue> | undefined;
   #waking = false;
+  #stopped = false;
 
   constructor(options: FeederOptions) {
     this.#options = options;
@@ -70,15 +71,22 @@ export class Feeder {
 
   /** Messages were stored in the queue by this broker. */
   stored(queue: SharedQueue): void {
-    // Who watches it is given them without asking.
-    if (this.#watched?.has(queue) === true) return;
+    // Who watches it is given them without asking, and who owns the shards is called.
+    if (queue.shards !== undefined || this.#watched?.has(queue) === true) return;
     queue.empty = false;
     this.ask(queue);
   }
 
+  /** Nothing is given to this broker from now on: what came to it after it has left would be nobody's. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#watched !== undefined && this.#options.engine.here)
+      await this.#options.engine.wakeWatch().catch(() => {});
+  }
+
   /** Once a turn: asks the engine for what is wanted. */
   step(): void {
-    if (!this.#options.engine.here) return;
+    if (!this.#options.engine.here || this.#stopped) return;
     const asked = [...this.#asked];
     this.#asked.clear();
     for (const queue of asked) this.#feed(queue);
@@ -86,6 +94,7 @@ export class Feeder {
   }
 
   #feed(queue: SharedQueue): void {
+    if (queue.shards !== undefined) return queue.shards.step();
     const wanted = queue.fed?.wanted();
     if (wanted !== undefined && !queue.joined) this.#options.onJoined(queue);
     queue.joined = wanted !== undefined;
@@ -120,7 +129,7 @@ export class Feeder {
    */
   async audit(queue: SharedQueue): Promise<void> {
     const { engine, consumer, clock } = this.#options;
-    if (queue.fed === undefined || !queue.opened) return;
+    if (queue.fed === undefined || !queue.opened || queue.shards !== undefined) return;
     const ids = await this.#pendingOf(queue);
     if (unknownOf(queue, ids).length === 0) return;
     // What the other connection is just bringing is not missing.

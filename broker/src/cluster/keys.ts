@@ -91,6 +91,21 @@ export class Keys {
     return `${this.#prefix}state:${queue}`;
   }
 
+  /** Hash: the layouts of ordered queues. */
+  get layouts(): string {
+    return `${this.#prefix}layouts`;
+  }
+
+  /** Hash: of an ordered queue, who owns its shards and what brokers can do; begin of the names of their streams. */
+  shards(queue: string): string {
+    return `${this.#prefix}shards:${queue}`;
+  }
+
+  /** What the channels begin with that tell owners of shards that something has come. */
+  get calls(): string {
+    return `${this.#prefix}calls:`;
+  }
+
   /** Stream: the dead letters of a pool. */
   dead(pool: string): string {
     return `${this.#prefix}dead:${pool}`;

@@ -2,7 +2,10 @@ import type { QueueId } from "../journal/journal.ts";
 import type { Slice } from "../journal/slice.ts";
 import type { Fed } from "../pool/feed.ts";
 import type { Entry } from "./entry.ts";
+import type { Holding } from "./holding.ts";
 import { type Keys, queueName } from "./keys.ts";
+import { plainLayout } from "./order/layout.ts";
+import type { Shards } from "./order/shards.ts";
 
 /** What is said of a queue, the same on all brokers. */
 export interface QueueTerms {
@@ -11,7 +14,7 @@ export interface QueueTerms {
 }
 
 /** A queue of the cluster as one broker sees it. */
-export class SharedQueue {
+export class SharedQueue implements Holding {
   readonly id: QueueId;
   readonly pool: string;
   readonly filter: string;
@@ -20,6 +23,11 @@ export class SharedQueue {
   readonly state: string;
   terms: QueueTerms = { dropAtBytes: undefined };
   fed: Fed | undefined;
+  /** Present where the messages of a key are kept in order: they are in its streams, and none in the queue's own. */
+  shards: Shards | undefined;
+  /** The cluster orders it in a way that this broker does not: it is not opened. */
+  foreign = false;
+  readonly fence = undefined;
   /** Entries that this broker holds. */
   readonly held = new Map<Slice, Entry>();
   /** Entries that are settled, and that the engine has not been told of. */
@@ -48,6 +56,24 @@ export class SharedQueue {
     this.state = keys.state(this.name);
   }
 
+  /** How it is divided, as brokers compare it. */
+  get layout(): string {
+    return this.shards?.layout.text ?? plainLayout;
+  }
+
+  /** Where an entry is accounted for; `undefined` for one that this broker does not hold any more. */
+  holdingOf(slice: Slice): Holding | undefined {
+    return this.shards === undefined ? this : this.shards.leaseOf(slice);
+  }
+
+  get heldCount(): number {
+    return this.held.size + (this.shards?.heldCount ?? 0);
+  }
+
+  refused(): void {
+    throw new Error("what has no owner is not refused");
+  }
+
   /** The engine has said how much is unsettled on all brokers together. */
   noteTotals(bytes: number, messages: number): void {
     this.fed?.backlog.noteTotals(bytes, messages);
@@ -56,6 +82,11 @@ export class SharedQueue {
   /** Takes an entry that the engine has given to this broker. */
   take(entry: Entry): void {
     this.held.set(entry.slice, entry);
+    this.push(entry);
+  }
+
+  /** Hands an entry's messages to the broker's members. */
+  push(entry: Entry): void {
     const { chunk } = entry.slice;
     chunk.hold();
     this.fed?.backlog.push(entry.slice);
@@ -64,6 +95,7 @@ export class SharedQueue {
 
   /** Other brokers have what this one held: nothing that waits here is delivered, nothing is noted any more. */
   lose(): void {
+    if (this.shards !== undefined) return this.shards.lose();
     for (const entry of this.held.values()) entry.lost = true;
     this.dirty.clear();
     this.fed?.backlog.giveUp();

@@ -7,6 +7,9 @@ import { type Keys, parseQueueName } from "./keys.ts";
 import type { SharedQueue } from "./queue.ts";
 import { type QueueRecord, readQueueRecord } from "./queue-record.ts";
 
+/** A queue as the engine tells of it: its layout is present while it is in force. */
+type Known = [name: Buffer, record: Buffer, layout: Buffer | null];
+
 /** How the registry reaches the broker's pools. */
 export interface PoolBook {
   /** Another broker has this filter of a pool. */
@@ -23,6 +26,8 @@ export interface RegistryOptions {
   keys: Keys;
   book: () => PoolBook;
   onOpened: (queue: SharedQueue) => void;
+  /** The cluster orders the queue otherwise than this broker. */
+  onForeign: (queue: SharedQueue) => void;
   onFailed: (error: EquipoiseError) => void;
 }
 
@@ -32,6 +37,8 @@ export class Registry {
   readonly #byName = new Map<string, SharedQueue>();
   /** Queues that have members on any broker. */
   readonly #taken = new Set<SharedQueue>();
+  /** By name, how queues are divided that the cluster has. */
+  readonly #layouts = new Map<string, string>();
   #version = -1;
   #syncing = false;
 
@@ -62,19 +69,40 @@ export class Registry {
     return false;
   }
 
+  /** Hears how the cluster's queues are divided. @throws EquipoiseError EQ_ENGINE_AWAY */
+  async learnLayouts(): Promise<void> {
+    const { engine, keys } = this.#options;
+    for (const [name, , layout] of (await engine.run("registry", [keys.prefix], [])) as Known[])
+      this.#noteLayout(String(name), layout);
+  }
+
+  /** How the cluster divides the queues of a pool; `undefined` when it has none of them. */
+  layoutOf(pool: string): string | undefined {
+    for (const [name, layout] of this.#layouts) if (parseQueueName(name).pool === pool) return layout;
+    return undefined;
+  }
+
   /** Makes the queue known to all brokers, once the engine is here. */
   async open(queue: SharedQueue): Promise<void> {
     const { engine, keys, book, onOpened } = this.#options;
     if (!engine.here) return;
     const declared = book().declaration(queue.pool, queue.filter) ?? null;
-    const record: QueueRecord = { declared, dropAtBytes: queue.terms.dropAtBytes ?? null };
-    const names = [keys.registry, keys.version, keys.taken, queue.stream];
-    const args = [queue.name, JSON.stringify(record), declared === null ? "0" : "1"];
+    const { layout, terms } = queue;
+    const record: QueueRecord = { declared, dropAtBytes: terms.dropAtBytes ?? null };
+    const args = [queue.name, JSON.stringify(record), declared === null ? "0" : "1", layout];
     await this.#attempt(async () => {
-      await engine.run("open", names, args);
+      if ((await engine.run("open", [keys.prefix], args)) === 0) return this.#refuse(queue);
       queue.opened = true;
+      queue.foreign = false;
       onOpened(queue);
     });
+  }
+
+  /** It is asked for again and again; said once. */
+  #refuse(queue: SharedQueue): void {
+    queue.opened = false;
+    if (!queue.foreign) this.#options.onForeign(queue);
+    queue.foreign = true;
   }
 
   /** Ends a queue at once, on all brokers; a session's has ended in the engine together with the session. */
@@ -98,26 +126,31 @@ export class Registry {
     const opened = [...this.#queues.values()].filter(({ opened }) => opened);
     await this.#attempt(async () => {
       const { engine, keys } = this.#options;
-      this.#apply((await engine.ask("HGETALL", keys.registry)) as Buffer[], opened);
+      this.#apply((await engine.run("registry", [keys.prefix], [])) as Known[], opened);
       this.#version = version;
     });
     this.#syncing = false;
   }
 
-  #apply(pairs: readonly Buffer[], opened: readonly SharedQueue[]): void {
+  #apply(known: readonly Known[], opened: readonly SharedQueue[]): void {
     const book = this.#options.book();
     const names = new Set<string>();
-    for (let at = 0; at < pairs.length; at += 2) {
-      const name = String(pairs[at]);
+    for (const [queueName, record, layout] of known) {
+      const name = String(queueName);
       names.add(name);
-      const record = readQueueRecord(String(pairs[at + 1]));
-      if (record === undefined) continue;
-      const { declared, dropAtBytes } = record;
+      const said = readQueueRecord(String(record));
+      if (said === undefined) continue;
+      const { declared, dropAtBytes } = said;
       const { pool, filter } = parseQueueName(name);
+      this.#noteLayout(name, layout);
       if (!this.#byName.has(name) && pool !== "") book.meet(pool, filter, declared ?? undefined);
       const queue = this.#byName.get(name);
-      if (queue !== undefined) queue.terms = { dropAtBytes: dropAtBytes ?? undefined };
+      if (queue === undefined) continue;
+      queue.terms = { dropAtBytes: dropAtBytes ?? undefined };
+      // Opened again, and refused as long as it is so.
+      if (layout !== null && queue.layout !== String(layout)) queue.opened = false;
     }
+    for (const name of this.#layouts.keys()) if (!names.has(name)) this.#layouts.delete(name);
     for (const queue of opened) {
       if (names.has(queue.name) || this.#byName.get(queue.name) !== queue) continue;
       // The end of a session is told by itself.
@@ -127,6 +160,11 @@ export class Registry {
         void this.open(queue);
       else book.forget(queue.pool, queue.filter);
     }
+  }
+
+  #noteLayout(name: string, layout: Buffer | null): void {
+    if (layout === null) this.#layouts.delete(name);
+    else this.#layouts.set(name, String(layout));
   }
 
   /** Tells which queues have members here, hears which have some elsewhere, and ends those that had none for long. */

@@ -6,7 +6,7 @@ import { type Clock, EquipoiseError } from "@equipoise/shared";
 import type { Slice } from "../journal/slice.ts";
 import type { Argument, Engine } from "./engine.ts";
 import type { Entry } from "./entry.ts";
-import type { SharedQueue } from "./queue.ts";
+import type { Holding } from "./holding.ts";
 
 const doneDelayMs = 5;
 const partDelayMs = 100;
@@ -23,8 +23,8 @@ export interface SettlerOptions {
 
 export class Settler {
   readonly #options: SettlerOptions;
-  /** Queues with something to tell. */
-  readonly #queues = new Set<SharedQueue>();
+  /** Those with something to tell. */
+  readonly #holdings = new Set<Holding>();
   #cancelDone: (() => void) | undefined;
   #cancelPart: (() => void) | undefined;
 
@@ -32,19 +32,19 @@ export class Settler {
     this.#options = options;
   }
 
-  settled(queue: SharedQueue, slice: Slice): void {
-    const entry = queue.held.get(slice);
+  settled(holding: Holding, slice: Slice): void {
+    const entry = holding.held.get(slice);
     if (entry === undefined) return;
     const done = slice.unsettled === 0;
-    if (done) queue.held.delete(slice);
+    if (done) holding.held.delete(slice);
     if (entry.lost) return;
-    this.#queues.add(queue);
+    this.#holdings.add(holding);
     if (done) {
-      queue.dirty.delete(entry);
-      queue.done.push(entry);
+      holding.dirty.delete(entry);
+      holding.done.push(entry);
       this.#cancelDone ??= this.#options.clock.after(doneDelayMs, () => void this.flush(false));
     } else {
-      queue.dirty.add(entry);
+      holding.dirty.add(entry);
       this.#cancelPart ??= this.#options.clock.after(partDelayMs, () => void this.flush(true));
     }
   }
@@ -66,22 +66,23 @@ export class Settler {
   }
 
   /** Asks how much is unsettled in queues, on all brokers together. */
-  async ask(queues: readonly SharedQueue[]): Promise<void> {
-    if (this.#options.engine.here) await this.#tell(queues.map((queue) => ({ queue, done: [], dirty: [] })));
+  async ask(holdings: readonly Holding[]): Promise<void> {
+    if (this.#options.engine.here)
+      await this.#tell(holdings.map((holding) => ({ holding, done: [], dirty: [] })));
   }
 
   #next(parts: boolean): Told[] {
     const told: Told[] = [];
     let room = maxEntries;
-    for (const queue of this.#queues) {
+    for (const holding of this.#holdings) {
       if (room <= 0) break;
-      const done = queue.done.splice(0, room);
+      const done = holding.done.splice(0, room);
       room -= done.length;
-      const dirty = parts ? [...queue.dirty].slice(0, room) : [];
-      for (const entry of dirty) queue.dirty.delete(entry);
+      const dirty = parts ? [...holding.dirty].slice(0, room) : [];
+      for (const entry of dirty) holding.dirty.delete(entry);
       room -= dirty.length;
-      if (queue.done.length === 0 && queue.dirty.size === 0) this.#queues.delete(queue);
-      if (done.length + dirty.length > 0) told.push({ queue, done, dirty });
+      if (holding.done.length === 0 && holding.dirty.size === 0) this.#holdings.delete(holding);
+      if (done.length + dirty.length > 0) told.push({ holding, done, dirty });
     }
     return told;
   }
@@ -90,17 +91,22 @@ export class Settler {
   async #tell(told: readonly Told[]): Promise<boolean> {
     const keys: string[] = [];
     const args: Argument[] = [];
-    for (const { queue, done, dirty } of told) {
-      keys.push(queue.stream, queue.state);
-      args.push(done.length);
+    for (const { holding, done, dirty } of told) {
+      const { stream, state, fence } = holding;
+      keys.push(stream, state, fence?.key ?? state);
+      args.push(fence?.shard ?? 0, fence?.mark ?? "", done.length);
       for (const { id, slice, byteLength, noted } of done)
         args.push(id, slice.chunk.count, byteLength, noted ? "1" : "0");
       args.push(dirty.length);
       for (const entry of dirty) args.push(...partOf(entry));
     }
     try {
-      const totals = (await this.#options.engine.run("settle", keys, args)) as [number, number][];
-      for (const [at, [bytes, messages]] of totals.entries()) told[at]?.queue.noteTotals(bytes, messages);
+      const totals = (await this.#options.engine.run("settle", keys, args)) as [number, number, number][];
+      for (const [at, [bytes, messages, refused]] of totals.entries()) {
+        const { holding } = told[at] as Told;
+        holding.noteTotals(bytes, messages);
+        if (refused > 0) holding.refused(refused);
+      }
       return true;
     } catch (error) {
       if (!(error instanceof EquipoiseError)) throw error;
@@ -114,16 +120,16 @@ export class Settler {
   }
 
   #takeBack(told: readonly Told[]): void {
-    for (const { queue, done, dirty } of told) {
-      queue.done.push(...done);
-      for (const entry of dirty) if (entry.slice.unsettled > 0 && !entry.lost) queue.dirty.add(entry);
-      this.#queues.add(queue);
+    for (const { holding, done, dirty } of told) {
+      holding.done.push(...done);
+      for (const entry of dirty) if (entry.slice.unsettled > 0 && !entry.lost) holding.dirty.add(entry);
+      this.#holdings.add(holding);
     }
   }
 }
 
 interface Told {
-  queue: SharedQueue;
+  holding: Holding;
   done: Entry[];
   dirty: Entry[];
 }

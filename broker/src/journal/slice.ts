@@ -46,6 +46,10 @@ export class Slice {
   readonly #indexes: Indexes;
   /** How many have been handed out. */
   #taken = 0;
+  /** How many of those are not worked on here although they are not settled. */
+  #forgotten = 0;
+  /** Another broker delivers what comes back of it. */
+  elsewhere = false;
   unsettled: number;
   /** By chunk index: what failed before this broker had the slice. */
   earlier: Map<number, FailedAttempts> | undefined;
@@ -90,6 +94,16 @@ export class Slice {
   /** Bytes of the frames, approximated by their share of the chunk. */
   get byteLength(): number {
     return Math.ceil((this.chunk.byteLength * this.count) / Math.max(1, this.chunk.count));
+  }
+
+  /** How many were handed out, and are neither settled nor forgotten. */
+  get inFlight(): number {
+    return this.#taken - (this.count - this.unsettled) - this.#forgotten;
+  }
+
+  /** One that was handed out will not be settled here. */
+  forget(): void {
+    this.#forgotten++;
   }
 
   /** The chunk index of the message at a place below `count`. */

@@ -259,6 +259,32 @@ export class Backlog {
     this.dropped -= this.#drop(() => true);
   }
 
+  /** Lets go of slices without settling them: others deliver what of them is not in flight. */
+  letGo(gone: (slice: Slice) => boolean): void {
+    const returned = this.#returned.remove(({ slice }) => gone(slice));
+    for (const { slice } of returned) slice.forget();
+    this.#waiting -= returned.length;
+    for (const slice of this.#slices.remove(gone)) {
+      this.#waiting -= slice.waiting;
+      if (!this.#heated.has(slice)) continue;
+      this.#hotSlices--;
+      this.#hotBytes -= slice.byteLength;
+    }
+    for (const slice of [...this.#unsettled].filter(gone)) {
+      // Its bytes stay with what is in flight of it.
+      this.#heated.delete(slice);
+      this.#unsettled.delete(slice);
+      this.#bytes -= slice.byteLength;
+    }
+  }
+
+  /** A message that was taken is another broker's to deliver. */
+  forget(delivery: Delivery): void {
+    this.#inFlight--;
+    delivery.packetId = 0;
+    delivery.slice.forget();
+  }
+
   #drop(more: () => boolean): number {
     let dropped = 0;
     // What came back is older than what never went out.
@@ -309,8 +335,7 @@ export class Backlog {
   }
 
   #done(slice: Slice): void {
-    this.#unsettled.delete(slice);
-    this.#bytes -= slice.byteLength;
+    if (this.#unsettled.delete(slice)) this.#bytes -= slice.byteLength;
     this.#finish(slice);
     if (this.#pressed) this.#judgePressure();
   }

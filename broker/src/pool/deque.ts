@@ -38,6 +38,17 @@ export class Deque<T> {
     return item;
   }
 
+  /** Takes out all that match, wherever they are; costs O(n). */
+  remove(matches: (item: T) => boolean): T[] {
+    const removed: T[] = [];
+    for (let left = this.#length; left > 0; left--) {
+      const item = this.shift() as T;
+      if (matches(item)) removed.push(item);
+      else this.push(item);
+    }
+    return removed;
+  }
+
   clear(): void {
     this.#ring = new Array(16);
     this.#head = 0;

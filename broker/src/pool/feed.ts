@@ -1,6 +1,17 @@
 /** Where messages of backlogs come from that several brokers share: from the cluster's queue, as many as are wanted. */
 import type { QueueId } from "../journal/journal.ts";
+import type { Slice } from "../journal/slice.ts";
 import type { Backlog } from "./backlog.ts";
+
+/** A backlog of an ordered pool: the feed gives it all messages of a key, or none. */
+export interface Ordered {
+  /** Those that take from it and do not rest. */
+  readonly members: number;
+  /** Messages a second that they can do together, as far as is known. */
+  readonly perSecond: number;
+  /** Forgets what waits here of slices that are another broker's to deliver. */
+  letGo(gone: (slice: Slice) => boolean): void;
+}
 
 /** A backlog as its feed sees it. */
 export interface Fed {
@@ -11,6 +22,10 @@ export interface Fed {
   readonly dropAtBytes: number | undefined;
   /** Messages that members could be given now beyond those that wait here; `undefined` when there are no members. */
   wanted(): number | undefined;
+  /** Present where the messages of a key are kept in order. */
+  ordered?(): Ordered | undefined;
+  /** What its messages are ordered by, `topic` or a top-level field of the JSON record; absent without order. */
+  readonly key?: string | undefined;
 }
 
 export interface Feed {

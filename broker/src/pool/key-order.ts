@@ -6,8 +6,10 @@
  * it has something of the key in flight, else to whoever the strategy picks. So a slow member delays only its own keys,
  * until `maxParked` messages are parked; then the backlog itself waits.
  */
+import type { Slice } from "../journal/slice.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Delivery } from "./delivery.ts";
+import { keyOf } from "./key.ts";
 import type { Member } from "./member.ts";
 
 export class KeyState {
@@ -15,7 +17,7 @@ export class KeyState {
   holder: Member | undefined;
   inFlight = 0;
   /** Messages of the key that wait, by place. */
-  readonly parked: Delivery[] = [];
+  parked: Delivery[] = [];
   #places = 0;
 
   constructor(name: string) {
@@ -104,6 +106,30 @@ export class KeyOrder {
     return dropped;
   }
 
+  /** Parked messages that any member may have. */
+  get ready(): number {
+    let ready = 0;
+    for (const { parked } of this.#free) ready += parked.length;
+    return ready;
+  }
+
+  /** Messages that can be parked besides. */
+  get room(): number {
+    return this.#maxParked - this.parked;
+  }
+
+  /** Forgets what is parked of slices that are another broker's to deliver. */
+  letGo(gone: (slice: Slice) => boolean): void {
+    for (const state of [...this.#keys.values()]) {
+      const leaving = state.parked.filter(({ slice }) => gone(slice));
+      if (leaving.length === 0) continue;
+      state.parked = state.parked.filter(({ slice }) => !gone(slice));
+      this.parked -= leaving.length;
+      for (const delivery of leaving) this.#backlog.forget(delivery);
+      this.#file(state);
+    }
+  }
+
   /** A message of a key is settled, or gone for good. */
   done(delivery: Delivery): void {
     const state = delivery.key;
@@ -112,10 +138,14 @@ export class KeyOrder {
     this.#file(state);
   }
 
-  /** A message comes back: it is the next of its key again. */
+  /** A message comes back: it is the next of its key again, unless it is another broker's to deliver. */
   giveBack(delivery: Delivery): void {
     const state = delivery.key;
     if (state === undefined) throw new Error("an ordered delivery without a key");
+    if (delivery.slice.elsewhere) {
+      this.done(delivery);
+      return this.#backlog.forget(delivery);
+    }
     state.inFlight--;
     delivery.repeated = true;
     delivery.packetId = 0;
@@ -174,30 +204,12 @@ export class KeyOrder {
   }
 
   #stateOf(delivery: Delivery): KeyState {
-    const name = keyOf(delivery, this.#key);
+    const name = keyOf(delivery.topic, () => delivery.payload, this.#key);
     let state = this.#keys.get(name);
     if (state === undefined) {
       state = new KeyState(name);
       this.#keys.set(name, state);
     }
     return state;
-  }
-}
-
-/** The key of a message; one without the field has its topic as key, so that it is ordered with its stream. */
-function keyOf(delivery: Delivery, key: string): string {
-  if (key === "topic") return delivery.topic;
-  const value = fieldOf(delivery.payload, key);
-  return value === undefined ? `topic ${delivery.topic}` : `${typeof value} ${String(value)}`;
-}
-
-function fieldOf(payload: Buffer, name: string): unknown {
-  try {
-    const record: unknown = JSON.parse(payload.toString("utf8"));
-    if (typeof record !== "object" || record === null || !Object.hasOwn(record, name)) return undefined;
-    const value = (record as Record<string, unknown>)[name];
-    return typeof value === "object" ? undefined : value;
-  } catch {
-    return undefined;
   }
 }

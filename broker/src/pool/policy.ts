@@ -121,3 +121,11 @@ function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude
   const said = Object.entries(value).filter(([, each]) => each !== undefined);
   return Object.fromEntries(said) as { [K in keyof T]: Exclude<T[K], undefined> };
 }
+
+/** What is said of a client by name; one may be called `constructor`. */
+export function saidOf<V>(
+  said: Readonly<Record<string, V>> = {},
+  { clientId }: { clientId: string },
+): V | undefined {
+  return Object.hasOwn(said, clientId) ? said[clientId] : undefined;
+}

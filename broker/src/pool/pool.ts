@@ -5,10 +5,12 @@ import { Chooser } from "./chooser.ts";
 import type { PoolPolicy, PoolSurroundings, Tuning } from "./contract.ts";
 import type { Decision } from "./decisions.ts";
 import type { Delivery } from "./delivery.ts";
+import type { Ordered } from "./feed.ts";
 import { KeyOrder } from "./key-order.ts";
 import { Lane } from "./lane.ts";
 import { Member, type MemberOwner, type Receiver } from "./member.ts";
 import { reportOf } from "./member-report.ts";
+import { saidOf } from "./policy.ts";
 import { reportOfPool } from "./pool-report.ts";
 import type { Candidates } from "./selection.ts";
 
@@ -120,11 +122,16 @@ export class Pool implements MemberOwner {
 
   /** Messages of a backlog that members could be given beyond those that wait here; `undefined` without members. */
   wanted(backlog: Backlog): number | undefined {
-    const takers = this.#byBacklog.get(backlog)?.takers ?? [];
-    if (takers.length === 0 || this.#resting) return undefined;
-    const { eligible, probe } = this.#chooser.candidates(takers);
-    if (probe) return 1 - this.waiting;
-    return eligible.reduce((sum, { freeCredit }) => sum + freeCredit, 0) - this.waiting;
+    const lane = this.#byBacklog.get(backlog);
+    if (lane === undefined || lane.takers.length === 0 || this.#resting) return undefined;
+    const { eligible, probe } = this.#chooser.candidates(lane.takers);
+    const free = probe ? 1 : eligible.reduce((sum, { freeCredit }) => sum + freeCredit, 0);
+    return lane.order === undefined ? free - this.waiting : lane.wanted(free);
+  }
+
+  /** A backlog as its feed sees it where the messages of a key are kept in order. */
+  ordered(backlog: Backlog): Ordered | undefined {
+    return this.policy.ordering === "key" ? this.#byBacklog.get(backlog) : undefined;
   }
 
   get backlogs(): Iterable<Backlog> {
@@ -401,12 +408,4 @@ export class Pool implements MemberOwner {
     if (!this.#lanes.has(filter)) this.adopt(filter, this.#surroundings.openBacklog(this, filter));
     return this.#lanes.get(filter) as Lane;
   }
-}
-
-/** What is said of a client by name; one may be called `constructor`. */
-function saidOf<V>(
-  said: Readonly<Record<string, V>> = {},
-  { clientId }: { clientId: string },
-): V | undefined {
-  return Object.hasOwn(said, clientId) ? said[clientId] : undefined;
 }

@@ -375,6 +375,8 @@ export class Pools {
         return pool.isTaken(backlog);
       },
       wanted: () => pool.wanted(backlog),
+      ordered: () => pool.ordered(backlog),
+      key: pool.policy.ordering === "key" ? pool.policy.key : undefined,
     });
     return backlog;
   }

@@ -1,8 +1,8 @@
+import { hash, hashRange, mix } from "../hash.ts";
 import { type Choice, type MemberView, type Pick, type Strategy, wait } from "./strategy.ts";
 
 /** A member takes no further key while it holds this many times its share of what is in flight. */
 const loadBound = 1.25;
-const hashRange = 2 ** 32;
 
 /**
  * For ordered pools: a key goes to the same member as long as it can. Each pair of key and member has a hash, and the
@@ -57,19 +57,4 @@ function boundOf(members: readonly MemberView[]): (member: MemberView) => number
     weights += weight;
   }
   return ({ weight }) => Math.ceil((loadBound * held * weight) / Math.max(weights, Number.MIN_VALUE));
-}
-
-/** FNV-1a over UTF-16 units, then mixed: 32 bits. */
-function hash(text: string, seed: number): number {
-  let value = 0x811c9dc5 ^ seed;
-  for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
-  return mix(value);
-}
-
-/** The finaliser of MurmurHash3: every bit depends on every other. */
-function mix(value: number): number {
-  let mixed = value;
-  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
-  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 16)) >>> 0;
 }

@@ -22,7 +22,9 @@ function portsOf({ port, others = [] }: Subject): number[] {
 
 async function measure(name: SubjectName, options: { profileDir?: string | undefined }): Promise<Figures> {
   const subject =
-    name === "cluster" ? await startCluster(options.profileDir, 3) : await startSubject(name, options);
+    name === "cluster"
+      ? await startCluster("cluster", options.profileDir, 3)
+      : await startSubject(name, options);
   const stage = new Stage(subject, unequalMs, portsOf(subject));
   try {
     await stage.start();

@@ -9,10 +9,13 @@ import { type Figures, requireAll, type Scenario } from "./scenario.ts";
 const members = { subscribers: 4, topics: pooledTopics, filter: memberFilter };
 const times = { warmUpMs: 1_000, durationMs: 2_000 };
 
-async function throughput({ port, pid, others = [] }: Subject): Promise<Figures> {
+async function throughput(
+  { port, pid, others = [] }: Subject,
+  { publishers = 2, window = 1_000, warmUpMs = times.warmUpMs } = {},
+): Promise<Figures> {
   const load: Flood = {
     ...{ kind: "flood", port, pid, others, ...members, ...times },
-    ...{ publishers: 2, window: 1_000, until: "puback", qos: 1, copies: 1 },
+    ...{ publishers, window, warmUpMs, until: "puback", qos: 1, copies: 1 },
   };
   const result = await runLoad(load);
   requireAll(result);
@@ -36,6 +39,19 @@ async function latency({ port, pid, others = [] }: Subject): Promise<Figures> {
   requireAll(result);
   const { latencyUs = { p50: 0, p99: 0 } } = result;
   return { p50Ms: latencyUs.p50 / 1_000, p99Ms: latencyUs.p99 / 1_000 };
+}
+
+/** Many streams, because each is a key. */
+async function manyStreams(
+  name: SubjectName,
+  options: { profileDir?: string | undefined },
+): Promise<Figures> {
+  const subject = await startSubject(name, options);
+  try {
+    return await throughput(subject, { publishers: 32, window: 64, warmUpMs: 3_000 });
+  } finally {
+    await subject.stop();
+  }
 }
 
 async function measure(name: SubjectName, options: { profileDir?: string | undefined }): Promise<Figures> {
@@ -75,4 +91,26 @@ export const cluster: Scenario = {
     { name: "cluster", text: "pool over 2 brokers", subject, ...perSecond },
   ],
   measure,
+};
+
+const ordered = "cluster_ordered";
+
+export const clusterOrdered: Scenario = {
+  name: "cluster-ordered",
+  text: "2 brokers and Redis, 32 publishers, window 64, QoS 1, to a pool of 4, with ordering: key and without",
+  subjects: ["cluster", ordered],
+  rounds: 3,
+  rows: [
+    { name: "cluster-ordered", text: "ordered pool over 2 brokers", subject: ordered, ...perSecond },
+    { name: "cluster-unordered", text: "the same without order", subject, ...perSecond },
+    {
+      ...{ name: "cluster-ordered-cpu", text: "CPU per message, both brokers, ordered", subject: ordered },
+      ...{ figure: "cpuUsPerMessage", ...us },
+    },
+    {
+      ...{ name: "cluster-ordered-engine-cpu", text: "CPU per message, Redis, ordered", subject: ordered },
+      ...{ figure: "engineCpuUsPerMessage", ...us },
+    },
+  ],
+  measure: manyStreams,
 };

@@ -5,11 +5,19 @@ import { type EquipoiseSubject, startEquipoise } from "./equipoise.ts";
 import type { Subject } from "./subject.ts";
 
 /** @param brokers how many; publishers are at the first */
-export async function startCluster(profileDir?: string, brokers = 2): Promise<Subject> {
+export async function startCluster(
+  name: "cluster" | "cluster_ordered",
+  profileDir?: string,
+  brokers = 2,
+): Promise<Subject> {
   const cleanup = new Cleanup();
   const redis = await startRedis(cleanup);
   const start = (id: string) =>
-    startEquipoise("cluster", { profileDir, args: ["--redis", redis.url, "--broker-id", id] });
+    startEquipoise("cluster", {
+      profileDir,
+      args: ["--redis", redis.url, "--broker-id", id],
+      ...(name === "cluster" ? {} : { ordering: "key" }),
+    });
   const started: EquipoiseSubject[] = [];
   for (let at = 0; at < brokers; at++) started.push(await start(`bench-${at}`));
   const [first, ...rest] = started;
@@ -19,5 +27,5 @@ export async function startCluster(profileDir?: string, brokers = 2): Promise<Su
     await cleanup.run();
   };
   const others = [...rest, { pid: redis.program.child.pid as number }];
-  return { name: "cluster", port: first.port, pid: first.pid, others, stop };
+  return { name, port: first.port, pid: first.pid, others, stop };
 }

@@ -15,7 +15,7 @@ export const memberFilter = `$share/${poolName}/${poolFilter}`;
 const launcher = fileURLToPath(new URL("../../../broker/bin/equipoise-broker.mjs", import.meta.url));
 
 /** The pool is declared, so nothing is dropped when members are slower than publishers; all clients have one address. */
-const config = (strategy: string | undefined): string => `pools:
+const config = ({ strategy, ordering }: EquipoiseOptions): string => `pools:
   - name: ${poolName}
     filters: ["${poolFilter}"]
     maxBacklogBytes: 1GiB${
@@ -23,7 +23,7 @@ const config = (strategy: string | undefined): string => `pools:
         ? ""
         : `
     strategy: ${strategy}`
-    }
+    }${ordering === undefined ? "" : `\n    ordering: ${ordering}`}
 limits:
   maxConnectionsPerAddress: 2000
 `;
@@ -38,6 +38,8 @@ export interface EquipoiseOptions {
   args?: readonly string[];
   /** Of the declared pool; else the default. */
   strategy?: "round_robin";
+  /** Of the declared pool. */
+  ordering?: "key";
 }
 
 export interface EquipoiseSubject extends Subject {
@@ -53,7 +55,7 @@ export async function startEquipoise(
   const cleanup = new Cleanup();
   const directory = await temporaryDirectory(cleanup);
   const configFile = join(directory, "broker.yaml");
-  await writeFile(configFile, config(options.strategy));
+  await writeFile(configFile, config(options));
   const dataDir = options.dataDir ?? directory;
   const profile = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
   const args = ["--config", configFile, "--listen", `mqtt://127.0.0.1:${port}`, "--data-dir", dataDir];

@@ -9,7 +9,7 @@ export function startSubject(
   options: { profileDir?: string | undefined; bounds?: Bounds } = {},
 ): Promise<Subject> {
   if (name === "mosquitto") return startMosquittoSubject(options.bounds);
-  if (name === "cluster") return startCluster(options.profileDir);
+  if (name === "cluster" || name === "cluster_ordered") return startCluster(name, options.profileDir);
   if (name === "round_robin") return startEquipoise("memory", { ...options, strategy: name });
   return startEquipoise(name, options);
 }

@@ -1,7 +1,14 @@
 /** A broker under measurement, as a process of its own that is started fresh for every round. */
-export const subjectNames = ["memory", "disk", "cluster", "round_robin", "mosquitto"] as const;
+export const subjectNames = [
+  "memory",
+  "disk",
+  "cluster",
+  "cluster_ordered",
+  "round_robin",
+  "mosquitto",
+] as const;
 
-/** Equipoise by its durability, or in memory with another strategy than its default, or mosquitto. */
+/** Equipoise by its durability, or in memory with another strategy than its default, or with order by key, or mosquitto. */
 export type SubjectName = (typeof subjectNames)[number];
 
 export interface Subject {

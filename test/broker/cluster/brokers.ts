@@ -74,6 +74,6 @@ export async function until(what: () => boolean | Promise<boolean>, waitMs = 10_
   const deadline = performance.now() + waitMs;
   while (!(await what())) {
     if (performance.now() > deadline) throw new Error("it did not become so");
-    await pause(20);
+    await pause(5);
   }
 }

@@ -1,8 +1,8 @@
 /** What happens in the engine as one step when brokers tell each other of themselves and of their clients. */
-import { always, endSession } from "./lua.ts";
+import { always, endSession } from "./common.ts";
 
 /** Keeps the last message of a topic. KEYS: retained messages, channel. ARGV: topic, the news, the frame unless it goes. */
-const retain = `
+export const retain = `
 if ARGV[3] then redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 else redis.call('HDEL', KEYS[1], ARGV[1]) end
 redis.call('PUBLISH', KEYS[2], ARGV[2])
@@ -13,7 +13,7 @@ return 1
  * Notes the filters that a broker's subscribers have. KEYS: its set of them, news channel.
  * ARGV: broker, 1 to begin anew, number of filters that are new, these, those that are no more.
  */
-const want = `${always}
+export const want = `${always}
 if ARGV[2] == '1' then redis.call('DEL', KEYS[1]) end
 for at = 4, #ARGV do
   redis.call(at < 4 + tonumber(ARGV[3]) and 'SADD' or 'SREM', KEYS[1], ARGV[at])
@@ -26,7 +26,7 @@ return 1
  * Clients are connected to a broker: they are its own if no other has them. KEYS: prefix of all keys. ARGV: broker,
  * clients. Returns those that another broker has.
  */
-const confirm = `${always}
+export const confirm = `${always}
 local prefix, me, elsewhere = KEYS[1], ARGV[1], {}
 for at = 2, #ARGV do
   local owner = redis.call('HGET', prefix .. 'owners', ARGV[at])
@@ -43,7 +43,7 @@ return elsewhere
  * told better.
  * KEYS: prefix of all keys. ARGV: broker, client.
  */
-const end = `${always}${endSession}
+export const end = `${always}${endSession}
 local prefix, me, client = KEYS[1], ARGV[1], ARGV[2]
 local owner = redis.call('HGET', prefix .. 'owners', client)
 if owner and owner ~= me then
@@ -59,7 +59,7 @@ return 1
  * A broker starts, if no other process of the same id lives. KEYS: prefix of all keys.
  * ARGV: broker, its id as it begins, milliseconds after which it is dead. Returns 1 if it may.
  */
-const enter = `${always}
+export const enter = `${always}
 local prefix, me, id = KEYS[1], ARGV[1], ARGV[2]
 for _, other in ipairs(redis.call('SMEMBERS', prefix .. 'brokers')) do
   local same = other ~= me and string.sub(other, 1, #id) == id
@@ -69,5 +69,3 @@ redis.call('SADD', prefix .. 'brokers', me)
 redis.call('SET', prefix .. 'broker:' .. me, '0', 'PX', ARGV[3])
 return 1
 `;
-
-export const knowledgeScripts = { retain, want, confirm, end, enter } as const;
