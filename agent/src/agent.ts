@@ -1,13 +1,6 @@
 /** The agent put together: sources into the buffer, the buffer into the uplink, telemetry beside them. */
 import type { Readable } from "node:stream";
-import {
-  type AgentHeartbeat,
-  type Clock,
-  exitCodes,
-  type Logger,
-  readTlsFiles,
-  type Service,
-} from "@equipoise/shared";
+import { type AgentHeartbeat, type Clock, exitCodes, type Logger, type Service } from "@equipoise/shared";
 import { SqliteBuffer } from "./buffer/sqlite-buffer.ts";
 import { DeviceClock } from "./clock/device-clock.ts";
 import type { AgentConfig } from "./config.ts";
@@ -19,6 +12,7 @@ import type { Stages } from "./systemd/liveness.ts";
 import { DeviceProbe } from "./telemetry/device.ts";
 import { Heartbeat } from "./telemetry/heartbeat.ts";
 import { writtenBytes } from "./telemetry/written.ts";
+import { Certificates } from "./uplink/certificates.ts";
 import { Uplink } from "./uplink/uplink.ts";
 
 export interface AgentOptions {
@@ -36,6 +30,7 @@ export class Agent implements Service {
   readonly #options: AgentOptions;
   readonly #sources: Sources;
   readonly #buffer: SqliteBuffer;
+  readonly #certificates: Certificates;
   readonly #uplink: Uplink;
   readonly #heartbeat: Heartbeat;
   readonly #deviceClock: DeviceClock;
@@ -57,11 +52,12 @@ export class Agent implements Service {
     this.#sources = new Sources({ ...options, specs: config.source, speed: config.speed, directory });
     this.#buffer = new SqliteBuffer({ ...config.buffer, agentId, directory, clock, random, logger });
     this.#deviceClock = new DeviceClock(clock, logger);
+    this.#certificates = new Certificates(config.uplink, logger);
     this.#uplink = new Uplink({
       ...config.uplink,
       agentId,
       urls: config.broker,
-      tls: readTlsFiles(config.uplink),
+      tls: () => this.#certificates.current(),
       will: () => this.#heartbeat.will(),
       connected: () => this.#heartbeat.publish(),
       queue: this.#buffer,
@@ -109,6 +105,13 @@ export class Agent implements Service {
     };
     logger.info({ event: "ready", ...fields }, "ready");
     if (config.once) this.#endOnce().catch((error: unknown) => this.#end.reject(error));
+  }
+
+  /** Reads the certificate files again; where they have changed, the connection is made anew with them. */
+  async reload(): Promise<void> {
+    const changed = this.#certificates.reload();
+    this.#options.logger.info({ event: "reloaded", changed }, "the certificate files were read again");
+    if (changed) await this.#uplink.renew();
   }
 
   async stop(): Promise<void> {

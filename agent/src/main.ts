@@ -3,9 +3,11 @@ import {
   EquipoiseError,
   exitCodes,
   readCommandLine,
+  report,
   runCommand,
   runService,
   systemClock,
+  warn,
 } from "@equipoise/shared";
 import { commands } from "./commands/index.ts";
 
@@ -20,7 +22,8 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Pro
       process.stdout.write(line.print);
       process.exit(exitCodes.ok);
     }
-    const { config } = line;
+    const { config, warnings } = line;
+    warn(program.name, warnings);
     if (config.source.length === 0) {
       throw new EquipoiseError(
         "EQ_USAGE",
@@ -29,6 +32,10 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Pro
     }
     const logger = createLogger({ name: program.name, level: config.logLevel });
     const options = { config, logger, clock: systemClock, random: Math.random, stdin: process.stdin };
-    return { service: new Agent(options), shutdownTimeoutMs: config.shutdownTimeoutMs };
+    const agent = new Agent(options);
+    process.on("SIGHUP", () => {
+      agent.reload().catch((error: unknown) => report(program.name, error));
+    });
+    return { service: agent, shutdownTimeoutMs: config.shutdownTimeoutMs };
   });
 }

@@ -1,4 +1,4 @@
-import { createLogger, readCommandLine, report, runCommand, runService } from "@equipoise/shared";
+import { createLogger, readCommandLine, report, runCommand, runService, warn } from "@equipoise/shared";
 import { commands } from "./commands/index.ts";
 
 /** The `equipoise-broker` command. */
@@ -15,7 +15,8 @@ export async function main(
       process.stdout.write(commandLine.print);
       process.exit(0);
     }
-    const { config } = commandLine;
+    const { config, warnings } = commandLine;
+    warn(program.name, warnings);
     const logger = createLogger({ name: program.name, level: config.logLevel });
     const broker = new Broker(config, { logger });
     process.on("SIGHUP", () => {

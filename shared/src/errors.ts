@@ -78,6 +78,12 @@ export const errorTable = {
     remedy: "make it writable for this user, or choose another with --data-dir",
     retryable: false,
   },
+  EQ_SYSTEM_UNSUPPORTED: {
+    cause: "this system cannot store anything on disk: SQLite has no binary for its processor",
+    remedy:
+      "install a 64-bit system (on a Raspberry Pi the 64-bit OS); a broker can do without: --durability memory",
+    retryable: false,
+  },
   EQ_DATA_DIR_BUSY: {
     cause: "another running process holds the data directory",
     remedy: "stop that process, or give this one a directory of its own with --data-dir",

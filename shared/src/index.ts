@@ -33,11 +33,12 @@ export * from "./http/index.ts";
 export { limits } from "./limits.ts";
 export { createLogger, type Logger, stderrStream } from "./log.ts";
 export { sendAtOnce } from "./no-delay.ts";
-export { exitCodeOf, exitCodes, report, runService, type Service } from "./service.ts";
+export { decodePayload } from "./payload.ts";
+export { exitCodeOf, exitCodes, report, runService, type Service, warn } from "./service.ts";
 export { shuffled } from "./shuffle.ts";
+export { requireSqliteSystem, sqliteSystemFault } from "./sqlite-system.ts";
 export { Notifier, type NotifierOptions } from "./systemd.ts";
 export {
-  decodePayload,
   encodeRecord,
   type Gap,
   type GapReason,
@@ -52,6 +53,7 @@ export {
   type VenueTrade,
   venueTradeFault,
 } from "./tick.ts";
+export { decodeTickBatch, encodeTickBatch } from "./tick-batch.ts";
 export { closedReason, isTlsFailure, readTlsFiles, type TlsClientFiles, type TlsOptions } from "./tls.ts";
 export {
   decodeLevel,

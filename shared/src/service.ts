@@ -29,6 +29,11 @@ export function report(program: string, error: unknown): void {
   process.stderr.write(`${program}: ${text}\n`);
 }
 
+/** Says what the user may not have meant, and goes on. */
+export function warn(program: string, warnings: readonly string[]): void {
+  for (const warning of warnings) process.stderr.write(`${program}: ${warning}\n`);
+}
+
 /**
  * Runs a service until it ends or a signal asks it to stop; then the process ends. The second signal ends at once
  * with 130; a stop that takes longer than `shutdownTimeoutMs` ends with 1.

@@ -1,10 +1,8 @@
 /**
- * The records of a stream: trades, and gap records that say what is missing. The wire form is JSON; the first byte
- * of a payload tells what it is: `{` one record, `[` a batch, anything else is reserved for binary batches.
- * Prices and sizes are the venue's own decimal digits, never a float. Times are integer microseconds since 1970.
+ * The records of a stream: trades, and gap records that say what is missing. Prices and sizes are the venue's own
+ * decimal digits, never a float. Times are integer microseconds since 1970.
  */
 import { isDecimal } from "./decimal.ts";
-import { EquipoiseError } from "./errors.ts";
 import { limits } from "./limits.ts";
 
 export type Side = "buy" | "sell" | "unknown";
@@ -47,6 +45,8 @@ export interface Missing {
   reason: GapReason;
   /** How many ticks are missing; null where unknown. */
   count: number | null;
+  /** Whose numbers `fromSeq` and `toSeq` are, when they are not of the record's own epoch. */
+  ofEpoch?: string;
   fromSeq?: number;
   toSeq?: number;
   fromTradeId?: string;
@@ -101,40 +101,6 @@ export function isEncodedGap(payload: string): boolean {
   return payload.startsWith('{"type":"gap"');
 }
 
-/**
- * All records of one message payload, one or a batch. Unknown fields are ignored.
- * @throws EquipoiseError EQ_RECORD_INVALID with the field and what it must be
- */
-export function decodePayload(payload: Uint8Array): TickRecord[] {
-  const first = payload[0];
-  if (first !== openBrace && first !== openBracket) {
-    throw new EquipoiseError("EQ_RECORD_INVALID", "the payload is neither a JSON record nor a JSON batch");
-  }
-  const value = parseJson(payload);
-  if (!Array.isArray(value)) return [asRecord(value)];
-  if (value.length > limits.maxBatchRecords) {
-    throw new EquipoiseError("EQ_RECORD_INVALID", `a batch holds at most ${limits.maxBatchRecords} records`);
-  }
-  return value.map(asRecord);
-}
-
-const openBrace = 0x7b;
-const openBracket = 0x5b;
-
-function parseJson(payload: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("utf8"));
-  } catch (error) {
-    throw new EquipoiseError("EQ_RECORD_INVALID", "the payload is not JSON", { cause: error });
-  }
-}
-
-function asRecord(value: unknown): TickRecord {
-  const fault = recordFault(value);
-  if (fault !== undefined) throw new EquipoiseError("EQ_RECORD_INVALID", fault);
-  return value as TickRecord;
-}
-
 type Fields = Readonly<Record<string, unknown>>;
 
 /** What is wrong with a value as a record, or `undefined` when it is one. */
@@ -172,6 +138,7 @@ function gapFault(value: Fields): string | undefined {
   return (
     must(value, "reason", isReason, "feed, evicted, corrupt or crash") ??
     must(value, "count", isCountOrNull, "an integer or null") ??
+    may(value, "ofEpoch", isId, "a short non-empty string") ??
     may(value, "fromSeq", isPositive, "an integer from 1") ??
     may(value, "toSeq", isPositive, "an integer from 1") ??
     may(value, "fromTradeId", isId, "a short non-empty string") ??

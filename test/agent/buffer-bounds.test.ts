@@ -162,24 +162,38 @@ test("acknowledged ticks can be asked for again, for so long and so many bytes",
   await buffer.flush();
   for (let n = 3_001; n <= 3_010; n += 1) buffer.put(trade(n, "A"));
   const ofA = sent.filter((payload) => payload.includes('"symbol":"A"'));
-  t.same(await buffer.range("binance", "A", 100, 110, 1_000), ofA.slice(99, 110));
-  t.same(await buffer.range("binance", "A", 100, 900, 5), ofA.slice(99, 104));
-  const acrossMemory = await buffer.range("binance", "A", 990, 1_005, 100);
+  t.same(
+    await buffer.range({ venue: "binance", symbol: "A", fromSeq: 100, toSeq: 110 }, 1_000),
+    ofA.slice(99, 110),
+  );
+  t.same(
+    await buffer.range({ venue: "binance", symbol: "A", fromSeq: 100, toSeq: 900 }, 5),
+    ofA.slice(99, 104),
+  );
+  const acrossMemory = await buffer.range({ venue: "binance", symbol: "A", fromSeq: 990, toSeq: 1_005 }, 100);
   t.same(
     acrossMemory.map((payload) => JSON.parse(payload).seq),
     counting(990, 1_005),
   );
-  t.same(await buffer.range("binance", "C", 1, 5, 5), []);
+  t.same(await buffer.range({ venue: "binance", symbol: "C", fromSeq: 1, toSeq: 5 }, 5), []);
   t.match(JSON.parse(buffer.latest("binance", "A") ?? ""), { tradeId: "3010" });
   await deliverAll(buffer);
   await stop();
 
   const again = await openBuffer(t, directory, options);
-  t.equal((await again.buffer.range("binance", "B", 1, 2_000, 9_999)).length, 2_000, "after a restart too");
+  t.equal(
+    (await again.buffer.range({ venue: "binance", symbol: "B", fromSeq: 1, toSeq: 2_000 }, 9_999)).length,
+    2_000,
+    "after a restart too",
+  );
   clock.advance(600_001);
   again.buffer.put(trade(3_011, "A"));
   await again.buffer.flush();
-  t.same(await again.buffer.range("binance", "B", 1, 2_000, 9_999), [], "no longer than that");
+  t.same(
+    await again.buffer.range({ venue: "binance", symbol: "B", fromSeq: 1, toSeq: 2_000 }, 9_999),
+    [],
+    "no longer than that",
+  );
 });
 
 test("after an outage live ticks and backlog take turns, and every number comes", async (t) => {

@@ -36,6 +36,80 @@ test("a part of the backlog that is damaged becomes a gap record with exactly it
   );
 });
 
+/** Damages the records of the chunk that begins with this position; with `both` also what is known of its gap records. */
+function damageChunk(directory: string, first: number, both = false): void {
+  const db = new Database(join(directory, "buffer.db"));
+  const flipped = (column: string) =>
+    `${column} = CAST(substr(${column}, 1, 20) || zeroblob(8) || substr(${column}, 29) AS BLOB)`;
+  const damage = [flipped("records"), ...(both ? [flipped("gaps")] : [])].join(", ");
+  const { changes } = db.prepare(`UPDATE chunk SET ${damage} WHERE first = ?`).run(first);
+  db.close();
+  if (changes !== 1) throw new Error(`there is no chunk ${first}`);
+}
+
+test("what the gap records of a damaged part told is told again, and none of it twice", async (t) => {
+  const feed = {
+    reason: "feed",
+    count: 3,
+    fromTradeId: "7",
+    toTradeId: "9",
+    fromTimeUs: 5,
+    toTimeUs: 9,
+  } as const;
+  const told = { reason: "crash", count: null, fromSeq: 1, toSeq: 2 } as const;
+  for (const unreadable of [false, true]) {
+    const directory = await temporaryDirectory(t);
+    const before = await openBuffer(t, directory);
+    const of = { venue: "binance", symbol: "BTCUSDT" };
+    for (const n of [1, 2, 3]) before.buffer.put(trade(n));
+    await before.buffer.flush();
+    before.buffer.put(trade(4));
+    before.buffer.gap({ ...of, ...feed });
+    before.buffer.gap({ ...of, ...told });
+    await before.stop();
+    damageChunk(directory, 4, unreadable);
+
+    const { buffer } = await openBuffer(t, directory);
+    const payloads = await deliverAll(buffer);
+    await buffer.flush();
+    payloads.push(...(await deliverAll(buffer)));
+    const gaps = payloads.map((payload) => JSON.parse(payload)).filter(({ type }) => type === "gap");
+    const found = gaps.map(({ type: _, agent: __, epoch: ___, seq: ____, ...missing }) => missing);
+    const own = { reason: "corrupt", count: unreadable ? null : 3, fromSeq: 4, toSeq: 6 };
+    t.same(
+      found.toSorted((a, b) => a.reason.localeCompare(b.reason)),
+      unreadable ? [own] : [own, told, feed],
+    );
+  }
+});
+
+test("a database of version 2 is taken over; of a part that is damaged there nobody knows how much it told", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const before = await openBuffer(t, directory);
+  before.buffer.put(trade(1));
+  await before.buffer.flush();
+  before.buffer.put(trade(2));
+  await before.stop();
+  const db = new Database(join(directory, "buffer.db"));
+  db.exec(
+    "ALTER TABLE chunk DROP COLUMN gaps; ALTER TABLE lost DROP COLUMN missing; PRAGMA user_version = 2",
+  );
+  db.close();
+  const again = await openBuffer(t, directory);
+  t.same(seqs(await takeAll(again.buffer)), [1, 2]);
+  await again.stop();
+  damageChunk(directory, 1);
+  const { buffer } = await openBuffer(t, directory);
+  const taken = await takeAll(buffer);
+  await buffer.flush();
+  taken.push(...(await takeAll(buffer)));
+  const records = taken.map(({ payload }) => JSON.parse(payload));
+  t.match(records, [
+    { seq: 2 },
+    { type: "gap", reason: "corrupt", count: null, fromSeq: 1, toSeq: 1, seq: 3 },
+  ]);
+});
+
 test("a database that is damaged while the agent runs is set aside; the epoch goes on and the loss is told of", async (t) => {
   const directory = await temporaryDirectory(t);
   const { buffer, lines, stop } = await openBuffer(t, directory);
@@ -65,6 +139,45 @@ test("a database that is damaged while the agent runs is set aside; the epoch go
   again.buffer.put(trade(1));
   const [next] = await takeAll(again.buffer);
   t.ok(next !== undefined && tradeOf(next.payload).seq > 60_010);
+});
+
+test("what can still be read of a database that was set aside at the start answers for its epoch", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const before = await openBuffer(t, directory, { keepAcknowledgedMs: 2 ** 30 });
+  const { epoch } = before.buffer;
+  for (let n = 1; n <= 20_000; n += 1) {
+    if (!before.buffer.put(noisyTrade(n))) await before.buffer.room();
+    if (n % 1_000 === 0) await before.buffer.flush();
+  }
+  await before.stop();
+  const path = join(directory, "buffer.db");
+  const file = openSync(path, "r+");
+  // A page of SQLite in the middle of the file, as a worn card returns it.
+  const middle = Math.floor(statSync(path).size / 2 / 4_096) * 4_096;
+  writeSync(file, Buffer.alloc(4_096, 0xa5), 0, 4_096, middle);
+  closeSync(file);
+
+  const { buffer, lines } = await openBuffer(t, directory);
+  t.ok(lines.some(({ event }) => event === "bufferSetAside"));
+  t.not(buffer.epoch, epoch);
+  const [told] = (await deliverAll(buffer)).map((payload) => JSON.parse(payload));
+  t.match(told, { type: "gap", reason: "corrupt", count: null, ofEpoch: epoch, epoch: buffer.epoch, seq: 1 });
+  t.ok(told.toSeq >= 20_000);
+  const wanted = { venue: "binance", symbol: "BTCUSDT", epoch, fromSeq: 1, toSeq: told.toSeq };
+  const kept = (await buffer.range(wanted, 50_000)).map(tradeOf);
+  t.ok(kept.length >= 15_000 && kept.length < 20_000, `${kept.length} of 20,000`);
+  t.ok(kept.every((record) => record.epoch === epoch && Number(record.tradeId) === record.seq));
+  t.ok(
+    kept.every(({ seq }, index) => index === 0 || seq > (kept[index - 1]?.seq ?? 0)),
+    "in order, each once",
+  );
+  t.equal((await buffer.range({ ...wanted, fromSeq: 501, toSeq: 510 }, 4)).length, 4);
+  t.same(await buffer.range({ ...wanted, epoch: "00" }, 10), []);
+  t.same(await buffer.range({ ...wanted, symbol: "X" }, 10), []);
+  buffer.put(trade(1));
+  await buffer.flush();
+  const present = await buffer.range({ ...wanted, epoch: buffer.epoch }, 10);
+  t.same(present.map(tradeOf).at(-1)?.epoch, buffer.epoch);
 });
 
 test("a database of version 1 is taken over with its epoch, numbers and ticks", async (t) => {

@@ -89,7 +89,7 @@ test("a wall clock that is set an hour forward and back breaks nothing in the bu
     payloads.push(...(await deliverAll(buffer)));
     t.match(buffer.stats(), { ticks: 0, lost: 0, oldestAgeMs: null });
     t.equal(
-      (await buffer.range("binance", "BTCUSDT", 1, 100, 100)).length,
+      (await buffer.range({ venue: "binance", symbol: "BTCUSDT", fromSeq: 1, toSeq: 100 }, 100)).length,
       payloads.length,
       "kept by uptime",
     );

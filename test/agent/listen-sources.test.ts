@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -112,6 +113,51 @@ test("udp: what comes while the sink is full is dropped, counted and said", asyn
   );
   socket.send(tradeLine(4), port, "127.0.0.1");
   await until(() => sink.ids.length === 2);
+});
+
+test("udp: what cannot be read becomes a gap record of the stream that it names, else of all", async (t) => {
+  const { source, sink, port } = await listen(t, "udp:127.0.0.1:0");
+  const socket = createSocket("udp4");
+  t.teardown(() => socket.close());
+  const send = (...lines: string[]) => socket.send(lines.join(""), port, "127.0.0.1");
+  send("nonsense\n", tradeLine(1), tradeLine(2, "ETHUSDT"));
+  await until(() => sink.ids.length === 2);
+  const fromTimeUs = sink.trades[0]?.receivedTimeUs ?? 0;
+  send(tradeLine(3).slice(0, 80), "\n", tradeLine(4));
+  await until(() => sink.gaps.length > 0);
+  t.match(sink.gaps, [{ venue: "binance", symbol: "BTCUSDT", reason: "feed", count: null }]);
+  const [gap] = sink.gaps;
+  t.ok((gap?.fromTimeUs ?? 0) >= fromTimeUs && (gap?.toTimeUs ?? 0) >= (gap?.fromTimeUs ?? 0));
+  send(`{"price":"${"9".repeat(17_000)}"}\n`, "\u0000\n");
+  await until(() => sink.gaps.length > 1);
+  t.same(
+    sink.gaps.slice(1).map(({ symbol }) => symbol),
+    ["BTCUSDT", "ETHUSDT"],
+  );
+  t.match(source.status(), { ticks: 3, skipped: 4, gaps: 3 });
+});
+
+test("udp: what Linux drops because nobody reads is counted, said and told", {
+  skip: process.platform === "linux" ? false : "only Linux tells",
+}, async (t) => {
+  const { source, sink, lines, port } = await listen(t, "udp:127.0.0.1:0");
+  const socket = createSocket("udp4");
+  t.teardown(() => socket.close());
+  socket.send(tradeLine(1), port, "127.0.0.1");
+  await until(() => sink.ids.length === 1);
+  // Nothing is read while this waits for the other process.
+  const flood = `const socket = require("node:dgram").createSocket("udp4");
+    let left = 3000;
+    for (let n = 0; n < 3000; n++)
+      socket.send(${JSON.stringify(tradeLine(2))}.repeat(4), ${port}, "127.0.0.1", () => --left || socket.close());`;
+  execFileSync(process.execPath, ["-e", flood], { env: {}, timeout: 20_000 });
+  await until(() => sink.gaps.length > 0);
+  t.match(sink.gaps, [{ venue: "binance", symbol: "BTCUSDT", reason: "feed", count: null }]);
+  const said = lines.find(({ event }) => event === "sourceDropped");
+  t.match(said, { code: "EQ_LIMIT_REACHED" });
+  const arrived = (source.status().ticks - 1) / 4;
+  t.equal(Number(said?.dropped) + arrived, 3_000, "not one too many or too few");
+  t.equal(source.status().skipped, said?.dropped);
 });
 
 test("http: one record and a batch are accepted with their counts", async (t) => {

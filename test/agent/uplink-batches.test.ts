@@ -77,7 +77,7 @@ test("a full message is as long as it may be in bytes too", async (t) => {
     const tick = { position, stream, payload, bufferedTimeMs: 0 };
     message = batches.add({ tick, acknowledged: false }, 0);
   }
-  t.ok(message.payload.length > 200_000 && message.payload.length < 512 * 1_024, `${message.payload.length}`);
+  t.ok(message.byteLength > 200_000 && message.byteLength < 512 * 1_024, `${message.byteLength}`);
 });
 
 test("with lingerMs ticks of a stream share messages, in order, and all are settled", async (t) => {
@@ -118,6 +118,21 @@ test("a stop sends what still collects", async (t) => {
   t.equal(broker.ticks.length, 3);
 });
 
+test("with protobuf the same records go out in a fraction of the bytes, alone and together", async (t) => {
+  for (const lingerMs of [0, 10_000]) {
+    const broker = await startReceivingBroker(t);
+    const queue = new Ticks(300, recordTick);
+    const { uplink } = startUplink(t, [broker.url], queue, { lingerMs, maxBatch: 50, payload: "protobuf" });
+    await uplink.drained();
+    const payloads = broker.ticks.map(({ payload }) => Buffer.from(payload));
+    const expected = counting(1, 300).map((position) => recordTick(position).payload);
+    t.same(payloads.flatMap(decodePayload).map(encodeRecord).toSorted(), expected.toSorted());
+    const bytes = payloads.reduce((sum, { length }) => sum + length, 0);
+    const jsonBytes = expected.join("").length;
+    t.ok(bytes < jsonBytes / (lingerMs === 0 ? 2 : 4), `${bytes} bytes instead of ${jsonBytes}`);
+  }
+});
+
 test("messages that a lost connection held come again as they were, before anything newer", async (t) => {
   const broker = await startReceivingBroker(t);
   broker.dropAfter = 7;
@@ -139,34 +154,36 @@ test("messages that a lost connection held come again as they were, before anyth
   }
 });
 
-test("an exclusive consumer reads batches as if they were single records, without holes", async (t) => {
-  const broker = await startBroker(t, { args: ["--durability", "memory"] });
-  const records: TickRecord[] = [];
-  const missing: unknown[] = [];
-  const consumer = subscribe({
-    broker: broker.url,
-    filter: "ticks/#",
-    handler: (record) => void records.push(record),
-    onGap: (gap) => void missing.push(gap),
-  });
-  await consumer.start();
-  t.teardown(() => consumer.stop());
-  const args = ["--source", "stdin:", "--once", "--uplink-linger-ms", "5", "--uplink-max-batch", "16"];
-  const agent = startAgent(t, await temporaryDirectory(t), broker.url, ...args);
-  agent.child.stdin.end(
-    counting(1, 500)
-      .map((n) => tradeLine(n, n % 2 === 0 ? "A" : "B"))
-      .join(""),
-  );
-  t.equal((await agent.exited).code, 0);
-  await until(() => records.length === 500);
-  t.same(missing, []);
-  for (const symbol of ["A", "B"]) {
-    const ours = records.filter((record) => record.type === "trade" && record.symbol === symbol);
-    t.same(
-      ours.map(({ seq }) => seq),
-      counting(1, 250),
+for (const payload of ["json", "protobuf"])
+  test(`an exclusive consumer reads ${payload} batches as if they were single records, without holes`, async (t) => {
+    const broker = await startBroker(t, { args: ["--durability", "memory"] });
+    const records: TickRecord[] = [];
+    const missing: unknown[] = [];
+    const consumer = subscribe({
+      broker: broker.url,
+      filter: "ticks/#",
+      handler: (record) => void records.push(record),
+      onGap: (gap) => void missing.push(gap),
+    });
+    await consumer.start();
+    t.teardown(() => consumer.stop());
+    const args = ["--source", "stdin:", "--once", "--uplink-linger-ms", "5", "--uplink-max-batch", "16"];
+    args.push("--uplink-payload", payload);
+    const agent = startAgent(t, await temporaryDirectory(t), broker.url, ...args);
+    agent.child.stdin.end(
+      counting(1, 500)
+        .map((n) => tradeLine(n, n % 2 === 0 ? "A" : "B"))
+        .join(""),
     );
-  }
-  t.ok(consumer.stats.received <= 100, `${consumer.stats.received} messages for 500 records`);
-});
+    t.equal((await agent.exited).code, 0);
+    await until(() => records.length === 500);
+    t.same(missing, []);
+    for (const symbol of ["A", "B"]) {
+      const ours = records.filter((record) => record.type === "trade" && record.symbol === symbol);
+      t.same(
+        ours.map(({ seq }) => seq),
+        counting(1, 250),
+      );
+    }
+    t.ok(consumer.stats.received <= 100, `${consumer.stats.received} messages for 500 records`);
+  });

@@ -1,5 +1,5 @@
 /** What the uplink's tests share: a queue of ticks, and an uplink on it. */
-import { systemClock } from "@equipoise/shared";
+import { systemClock, type TlsClientFiles } from "@equipoise/shared";
 import type { BufferedTick, Stream, TickQueue } from "../../agent/src/buffer/queue.ts";
 import { Uplink, type UplinkOptions } from "../../agent/src/uplink/uplink.ts";
 import { type LogLine, recordedLog } from "./support.ts";
@@ -83,10 +83,11 @@ export function startUplink(
     urls,
     username: undefined,
     password: undefined,
-    tls: {},
+    tls: () => ({}),
     window: 10,
     lingerMs: 0,
     maxBatch: 100,
+    payload: "json",
     maxBackoffMs: 50,
     will: () => ({ topic: "heartbeat/agents/pi-7", payload: '{"state":"down"}' }),
     connected: () => {},
@@ -105,3 +106,14 @@ export function startUplink(
   t.teardown(stop);
   return { uplink, lines, stop };
 }
+
+export const noFiles: TlsClientFiles = { caFile: undefined, certFile: undefined, keyFile: undefined };
+
+/** Certificate files as flags; those of the agent begin with `uplink-`. */
+export const flags = (prefix: string, files: Partial<TlsClientFiles>): string[] => {
+  const names = { caFile: "ca-file", certFile: "cert-file", keyFile: "key-file" } as const;
+  return Object.entries(files).flatMap(([name, path]) => [
+    `--${prefix}${names[name as keyof typeof names]}`,
+    path as string,
+  ]);
+};

@@ -11,7 +11,7 @@ import { type Certificates, makeCertificates } from "../broker/auth-fixtures.ts"
 import { temporaryDirectory } from "../support/broker.ts";
 import { startProgram } from "../support/program.ts";
 import { startAgent, tradeLine, until } from "./support.ts";
-import { startUplink, Ticks } from "./uplink-support.ts";
+import { flags, noFiles as none, startUplink, Ticks } from "./uplink-support.ts";
 
 type Teardown = { teardown(callback: () => unknown): unknown };
 
@@ -37,16 +37,7 @@ async function startAlerting(t: Teardown, { caFile, certFile, keyFile }: Certifi
   return `mqtts://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const none = { caFile: undefined, certFile: undefined, keyFile: undefined };
 const member = { pool: "p", filter: "ticks/#", handler: () => {} };
-
-const flags = (prefix: string, files: Partial<TlsClientFiles>): string[] => {
-  const names = { caFile: "ca-file", certFile: "cert-file", keyFile: "key-file" } as const;
-  return Object.entries(files).flatMap(([name, path]) => [
-    `--${prefix}${names[name as keyof typeof names]}`,
-    path as string,
-  ]);
-};
 
 for (const scheme of ["mqtts", "wss"]) {
   test(`over ${scheme} ticks go from agent to member, each with its certificate`, async (t) => {
@@ -87,7 +78,9 @@ test("whoever does not know the broker's authority, or is refused by an alert, s
     ["no certificate", alerting, { caFile }],
   ];
   for (const [what, url, files] of wrong) {
-    const { lines, stop } = startUplink(t, [url], new Ticks(1), { tls: readTlsFiles({ ...none, ...files }) });
+    const { lines, stop } = startUplink(t, [url], new Ticks(1), {
+      tls: () => readTlsFiles({ ...none, ...files }),
+    });
     await until(() => lines.length > 0);
     t.match(lines[0], { event: "disconnected", code: "EQ_BROKER_UNTRUSTED" }, `${what}: ${lines[0]?.reason}`);
     await stop();
@@ -100,7 +93,7 @@ test("a connection that is closed without a word says what that may mean over TL
   const certificates = await makeCertificates(t);
   const url = await startStrict(t, certificates);
   const tls = readTlsFiles({ ...none, caFile: certificates.caFile });
-  const { lines } = startUplink(t, [url], new Ticks(1), { tls });
+  const { lines } = startUplink(t, [url], new Ticks(1), { tls: () => tls });
   await until(() => lines.length > 0);
   t.match(lines[0], { code: "EQ_BROKER_UNREACHABLE", reason: /before it answered.*certificate/ });
   const events: ConsumerEvent[] = [];

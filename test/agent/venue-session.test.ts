@@ -105,6 +105,51 @@ test("where ids tell nothing, the time without a connection becomes a gap record
   t.match(sink.gaps[1], { ...gap, symbol: "ETHUSD", toTimeUs: heardUs + 3_125_000 }, "without a trade too");
 });
 
+test("where ids tell nothing, a frame that cannot be read becomes a gap record of the symbol that it names, else of all", async (t) => {
+  const { clock, client, sink, source } = await start(t, "bitstamp:btcusd,ethusd", bitstampAck);
+  await client.sendAll("{");
+  clock.advance(100);
+  await client.sendAll(bitstampAck, bitstampTrade(5));
+  const heardUs = clock.wallMs() * 1000;
+  clock.advance(40);
+  await client.sendAll(bitstampTrade(6).replace('"price_str":"1"', '"price_str":"1e5"'));
+  clock.advance(50);
+  await client.sendAll(bitstampTrade(7), bitstampTrade(8).slice(0, 70), bitstampTrade(9));
+  t.same(sink.gaps, [], "a run of them makes one");
+  clock.advance(1_000);
+  const gap = { venue: "bitstamp", reason: "feed", count: null };
+  t.same(sink.gaps, [{ ...gap, symbol: "BTCUSD", fromTimeUs: heardUs, toTimeUs: heardUs + 90_000 }]);
+  await client.sendAll("nonsense");
+  clock.advance(2_000);
+  t.match(sink.gaps.slice(1), [
+    { ...gap, symbol: "BTCUSD" },
+    { ...gap, symbol: "ETHUSD" },
+  ]);
+  t.match(source.status(), { skipped: 4, gaps: 3 });
+});
+
+test("a venue that can no longer be read does not fill the buffer with gap records", async (t) => {
+  const { clock, client, sink } = await start(t, "bitstamp:btcusd", bitstampAck);
+  await client.sendAll(bitstampTrade(5));
+  for (let second = 0; second < 300; second += 1) {
+    await client.sendAll("nonsense", "nonsense");
+    clock.advance(1_000);
+  }
+  t.ok(sink.gaps.length >= 8 && sink.gaps.length <= 12, `${sink.gaps.length} in 300 s`);
+  const ends = sink.gaps.map(({ toTimeUs = 0 }) => toTimeUs);
+  t.ok(
+    sink.gaps.every(({ fromTimeUs = 0 }, n) => n === 0 || fromTimeUs <= (ends[n - 1] ?? 0)),
+    "all of it",
+  );
+});
+
+test("where the ids tell what is missing, a frame that cannot be read needs no gap record of its own", async (t) => {
+  const { clock, client, sink } = await start(t, "binance:BTCUSDT", binanceAck);
+  await client.sendAll(binanceTrade(1), "nonsense", binanceTrade(3));
+  clock.advance(5_000);
+  t.match(sink.gaps, [{ count: 1, fromTradeId: "2", toTradeId: "2" }]);
+});
+
 test("nothing is missing at the first start: there is no gap record", async (t) => {
   const { client, sink } = await start(t, "bitstamp:btcusd", bitstampAck);
   await client.sendAll(bitstampTrade(5));

@@ -134,6 +134,39 @@ test("an unknown key is refused at every level, with what is allowed there", asy
   }
 });
 
+test("a key, a flag or a variable that nearly is one is told which was perhaps meant", async (t) => {
+  const keys: [string, RegExp][] = [
+    ["datadir: /x", /^datadir in \S*, did you mean dataDir\?; allowed/],
+    ["limits:\n  maxBacklogByte: 1", /, did you mean limits\.maxBacklogBytes\?;/],
+    ["maxAttempts: 1", /, did you mean limits\.retry\.maxAttempts\?;/],
+    ["pools:\n- nmae: a\n  filters: [b]", /, did you mean name\?;/],
+    ["quite: another", /^quite in [^,]*; allowed/],
+  ];
+  for (const [content, message] of keys)
+    t.throws(() => read(["--config", fileWith(t, content)]), { message }, content);
+  t.throws(() => read(["--data-dri", "x"]), {
+    message: "Unknown option '--data-dri', did you mean data-dir?",
+  });
+});
+
+test("a variable that is no setting has no effect, and that is said", async (t) => {
+  const env = {
+    EQUIPOISE_DATADIR: "/x",
+    EQUIPOISE_MAX_ATTEMPTS: "1",
+    EQUIPOISE_CONFIG: "",
+    EQUIPOISE_NOTE: "known",
+    EQUIPOISE_WHATEVER_ELSE: "1",
+    OTHER: "1",
+  };
+  const line = readCommandLine(program, [], env);
+  t.same("warnings" in line && line.warnings, [
+    "the variable EQUIPOISE_DATADIR is no setting and has no effect, did you mean EQUIPOISE_DATA_DIR?",
+    "the variable EQUIPOISE_MAX_ATTEMPTS is no setting and has no effect, did you mean EQUIPOISE_LIMITS_RETRY_MAX_ATTEMPTS?",
+    "the variable EQUIPOISE_WHATEVER_ELSE is no setting and has no effect",
+  ]);
+  t.match(printed(["--print-config"], env), /^# the variable EQUIPOISE_DATADIR is no setting/);
+});
+
 test("a bad value is refused with its path, itself, its origin and what is allowed", async (t) => {
   const wrong: [string[], Env, string][] = [
     [

@@ -39,9 +39,9 @@ test("a view into a larger buffer decodes as itself", async (t) => {
 
 test("what is not a record is refused with the field and what it must be", async (t) => {
   const refused: [string, RegExp][] = [
-    ["", /neither a JSON record nor a JSON batch/],
-    [" {}", /neither/],
-    ["\u0001batch", /neither/],
+    ["", /a batch holds 1 to 4096 records/],
+    [" {}", /a batch holds 1 to|neither JSON nor a binary batch/],
+    ["\u0001batch", /neither JSON nor a binary batch/],
     ["{", /not JSON/],
     ["{}", /"type" must be "trade" or "gap", not nothing/],
     ["[1]", /must be a JSON object/],

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "tap";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
-import { startProgram } from "../support/program.ts";
+import { startCommand, startProgram } from "../support/program.ts";
 
 const memory = ["--durability", "memory"];
 
@@ -64,6 +64,57 @@ test("a launcher under a Node that is too old says what to do and runs nothing",
     /equipoise-broker: needs Node 22\.18 or newer, this is 20\.20\.2.*npx equipoise-broker/,
   );
   t.equal(done.stdout, "");
+});
+
+test("every program says which variables have no effect, and goes on", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const file = join(directory, "file");
+  writeFileSync(file, "");
+  const env = { EQUIPOISE_LOGLEVEL: "debug" };
+  const starts: [Parameters<typeof startProgram>[1], string[], RegExp][] = [
+    ["broker", ["--data-dir", join(file, "below")], /EQ_DATA_DIR_UNUSABLE/],
+    ["agent", ["--data-dir", directory, "--source", `file:${directory}/none`], /EQ_SOURCE_UNREADABLE/],
+    ["consume", ["--ca-file", join(directory, "none")], /EQ_TLS_UNUSABLE/],
+  ];
+  for (const [name, args, end] of starts) {
+    const program = startProgram(t, name, args, env);
+    await program.exited;
+    const [said = "", ended = ""] = program.stderr.trim().split("\n");
+    t.match(said, /^equipoise-\w+: the variable EQUIPOISE_LOGLEVEL is no setting and has no effect/, name);
+    t.match(ended, end);
+  }
+});
+
+test("where SQLite has no binary every program says so in one line with its code, and what works without it works", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const run = async (name: string, ...args: string[]) => {
+    const folder = name === "consume" ? "shared/src/client" : `${name}/src`;
+    const script = `
+      Object.defineProperty(process, "arch", { value: "arm" });
+      const { main } = await import(${JSON.stringify(new URL(`../../${folder}/main.ts`, import.meta.url))});
+      await main(${JSON.stringify(args)}, {});
+    `;
+    const program = startCommand(t, process.execPath, ["--input-type=module", "-e", script]);
+    const { code } = await program.exited;
+    return { code, stderr: program.stderr, lines: program.lines.map(({ text }) => String(text)) };
+  };
+  const data = ["--data-dir", directory];
+  const [agent, broker, doctor, help, consume] = await Promise.all([
+    run("agent", "--source", "stdin:", ...data),
+    run("broker", "--listen", "mqtt://127.0.0.1:0", ...data),
+    run("agent", "doctor", ...data),
+    run("broker", "users", "--help"),
+    run("consume", "--version"),
+  ]);
+  for (const { code, stderr } of [agent, broker]) {
+    t.equal(code, 1);
+    t.match(
+      stderr,
+      /^equipoise-\w+: EQ_SYSTEM_UNSUPPORTED: arm: there is no SQLite binary[^\n]*64-bit[^\n]*\n$/,
+    );
+  }
+  t.ok(doctor.lines.some((line) => /architecture.*arm: there is no SQLite binary/.test(line)));
+  t.same([help.code, consume.code], [0, 0]);
 });
 
 test("SIGTERM ends the broker with exit code 0, also with clients connected", async (t) => {

@@ -1,6 +1,9 @@
 /** What the buffer and its thread say to each other. One request is answered by one reply, in order. */
-import type { ErrorCode } from "@equipoise/shared";
+import type { ErrorCode, GapReason, Missing } from "@equipoise/shared";
 import type { Chunk, SeqRange } from "./chunk.ts";
+
+/** The database's file in the data directory. */
+export const databaseName = "buffer.db";
 
 export interface StoreOptions {
   directory: string;
@@ -22,10 +25,21 @@ export interface StoredStream {
   reserved: number;
 }
 
+/** Numbers of a stream of an epoch before. */
+export interface EarlierRange {
+  epoch: string;
+  venue: string;
+  symbol: string;
+  fromSeq: number;
+  toSeq: number;
+}
+
 /** Numbers of a stream whose ticks this agent no longer has and that never were acknowledged. */
 export interface LostRange extends SeqRange {
-  /** `crash` only of gap records that were lost themselves. */
-  reason: "evicted" | "corrupt" | "crash";
+  /** `crash` and `feed` only of gap records that were lost themselves. */
+  reason: GapReason;
+  /** What the gap record says when it is more than this range. */
+  missing?: Missing;
 }
 
 /** What the database held when it was opened. */
@@ -41,8 +55,9 @@ export interface Opened {
   usedBytes: number;
   /** Where a damaged database was set aside to. */
   setAside: string | undefined;
-  /** The streams of that one, where they could still be read. */
+  /** The streams of that one, where they could still be read, and the epoch of their numbers. */
   salvaged: StoredStream[];
+  salvagedEpoch: string;
 }
 
 /** Bounds, and what they may do away with. */

@@ -2,7 +2,7 @@
 import type Sqlite from "better-sqlite3";
 import type { StoredStream } from "./protocol.ts";
 
-export const schemaVersion = 2;
+export const schemaVersion = 3;
 
 const tables = `
   CREATE TABLE meta (
@@ -15,11 +15,11 @@ const tables = `
   ) STRICT;
   CREATE TABLE chunk (
     first INTEGER PRIMARY KEY, count INTEGER NOT NULL, size INTEGER NOT NULL, uptime_ms REAL NOT NULL,
-    wall_ms INTEGER NOT NULL, ranges BLOB NOT NULL, records BLOB NOT NULL
+    wall_ms INTEGER NOT NULL, ranges BLOB NOT NULL, gaps BLOB, records BLOB NOT NULL
   ) STRICT;
   CREATE TABLE lost (
     stream INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, reason TEXT NOT NULL,
-    PRIMARY KEY (stream, from_seq, reason)
+    missing TEXT, PRIMARY KEY (stream, from_seq, reason)
   ) STRICT, WITHOUT ROWID;
   PRAGMA user_version = ${schemaVersion};
 `;
@@ -57,6 +57,8 @@ export interface ChunkRow {
 export interface FullChunkRow extends ChunkRow {
   wall_ms: number;
   ranges: Buffer;
+  /** See chunk-gaps.ts. */
+  gaps: Buffer | null;
   records: Buffer;
 }
 
@@ -65,10 +67,12 @@ interface LostRow {
   from_seq: number;
   to_seq: number;
   reason: string;
+  /** JSON, see {@link LostRange}. */
+  missing: string | null;
 }
 
 export interface Statements {
-  addChunk: Sqlite.Statement<[number, number, number, number, number, Buffer, Buffer]>;
+  addChunk: Sqlite.Statement<[number, number, number, number, number, Buffer, Buffer, Buffer]>;
   deleteChunk: Sqlite.Statement<[number]>;
   chunkFrom: Sqlite.Statement<[number], ChunkRow>;
   fullChunk: Sqlite.Statement<[number], FullChunkRow>;
@@ -87,18 +91,18 @@ export interface Statements {
   adopt: Sqlite.Statement<[string, string]>;
   lost: Sqlite.Statement<[], LostRow>;
   extendLost: Sqlite.Statement<[number, number, string, number, number]>;
-  addLost: Sqlite.Statement<[number, number, number, string]>;
+  addLost: Sqlite.Statement<[number, number, number, string, string | null]>;
   deleteLost: Sqlite.Statement<[number, number, number, string]>;
 }
 
-const full = "SELECT first, count, size, uptime_ms, wall_ms, ranges, records FROM chunk";
+const full = "SELECT first, count, size, uptime_ms, wall_ms, ranges, gaps, records FROM chunk";
 const brief = "SELECT first, count, size, uptime_ms FROM chunk";
 
 export function prepareStatements(db: Sqlite.Database): Statements {
   return {
     // A commit may be tried again although it is there, when only what follows it failed.
     addChunk: db.prepare(
-      "INSERT OR REPLACE INTO chunk (first, count, size, uptime_ms, wall_ms, ranges, records) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO chunk (first, count, size, uptime_ms, wall_ms, ranges, gaps, records) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     ),
     deleteChunk: db.prepare<[number]>("DELETE FROM chunk WHERE first = ?"),
     chunkFrom: db.prepare<[number], ChunkRow>(`${brief} WHERE first >= ? ORDER BY first LIMIT 1`),
@@ -122,13 +126,13 @@ export function prepareStatements(db: Sqlite.Database): Statements {
     adopt: db.prepare("UPDATE meta SET agent = ?, epoch = ?"),
     release: db.prepare("UPDATE stream SET reserved = seq WHERE reserved <> seq"),
     lost: db.prepare<[], LostRow>(
-      "SELECT stream, from_seq, to_seq, reason FROM lost ORDER BY stream, from_seq",
+      "SELECT stream, from_seq, to_seq, reason, missing FROM lost ORDER BY stream, from_seq",
     ),
     extendLost: db.prepare(
-      "UPDATE lost SET to_seq = max(to_seq, ?) WHERE stream = ? AND reason = ? AND from_seq <= ? AND to_seq >= ? - 1",
+      "UPDATE lost SET to_seq = max(to_seq, ?) WHERE stream = ? AND reason = ? AND from_seq <= ? AND to_seq >= ? - 1 AND missing IS NULL",
     ),
     addLost: db.prepare(
-      "INSERT INTO lost (stream, from_seq, to_seq, reason) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET to_seq = max(to_seq, excluded.to_seq)",
+      "INSERT INTO lost (stream, from_seq, to_seq, reason, missing) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET to_seq = max(to_seq, excluded.to_seq)",
     ),
     deleteLost: db.prepare(
       "DELETE FROM lost WHERE stream = ? AND from_seq = ? AND to_seq = ? AND reason = ?",

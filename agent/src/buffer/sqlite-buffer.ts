@@ -13,16 +13,19 @@ import {
   type VenueGap,
   type VenueTrade,
 } from "@equipoise/shared";
+import type { Archive, RecordRange } from "../requests/archive.ts";
 import type { BacklogPage } from "./backlog.ts";
 import { Batch, type NumberedTick } from "./batch.ts";
 import { Bound } from "./bound.ts";
 import { createEpoch } from "./epoch.ts";
 import { GroupCommit, lazyMs } from "./group-commit.ts";
+import { keptRecords } from "./kept.ts";
 import { type BufferOptions, type BufferStats, boundsOf } from "./options.ts";
 import { Outlet } from "./outlet.ts";
-import type { Commit, Committed, LostRange, Opened, StoredStream, StoreOptions } from "./protocol.ts";
+import type { Commit, Committed, LostRange, Opened, StoreOptions } from "./protocol.ts";
 import type { BufferedTick, Stream, TickQueue } from "./queue.ts";
 import { RenewableStore } from "./renewable-store.ts";
+import { SetAsideThread } from "./set-aside-thread.ts";
 import { Settlement } from "./settlement.ts";
 import { type NumberedStream, reserveIsLow, Streams, storedWithReserve } from "./streams.ts";
 import type { StoreThread } from "./thread.ts";
@@ -35,11 +38,12 @@ const maxWaitingBytes = 4 * 2 ** 20;
 const settledTicks = 1_000;
 const settleLatencyMs = 50;
 
-export class SqliteBuffer implements TickQueue {
+export class SqliteBuffer implements TickQueue, Archive {
   /** Rejects when the buffer cannot go on. */
   readonly failed: Promise<never>;
   readonly #options: BufferOptions;
   readonly #store: RenewableStore;
+  readonly #setAside: SetAsideThread;
   readonly #uptime: Uptime;
   readonly #groupCommit: GroupCommit;
   readonly #outlet: Outlet;
@@ -66,18 +70,17 @@ export class SqliteBuffer implements TickQueue {
     promise.catch(() => undefined); // it may fail before its owner has begun to await it
     this.#streams = new Streams(agentId, []);
     this.#uptime = new Uptime(clock);
+    this.#setAside = new SetAsideThread(options.directory, clock);
     this.#store = new RenewableStore((thread, error) => this.#renew(thread, error));
     this.#bound = new Bound(options.maxBytes, options.whenFull, logger);
     const uptimeMs = (): number => this.#uptime.nowMs();
-    const commit = (batch: Batch): Promise<void> => this.#commit(batch);
-    const firstUnsettled = (batch: Batch): number => this.#settlement.firstUnsettled(batch);
     this.#groupCommit = new GroupCommit({
       latencyMs,
       clock,
       uptimeMs,
       logger,
-      commit,
-      firstUnsettled,
+      commit: (batch) => this.#commit(batch),
+      firstUnsettled: (batch) => this.#settlement.firstUnsettled(batch),
       committed: () => this.#letIn(),
       failed,
     });
@@ -155,26 +158,17 @@ export class SqliteBuffer implements TickQueue {
     return newest;
   }
 
-  /**
-   * Records of a stream that are still here, acknowledged or not, in order of sequence, at most `limit`; only those of
-   * this epoch.
-   * @throws EquipoiseError EQ_STORE_FAILED, EQ_STORE_DAMAGED
-   */
-  async range(
-    venue: string,
-    symbol: string,
-    fromSeq: number,
-    toSeq: number,
-    limit: number,
-  ): Promise<string[]> {
+  /** See {@link Archive}. @throws EquipoiseError EQ_STORE_FAILED, EQ_STORE_DAMAGED */
+  async range(wanted: RecordRange, limit: number): Promise<string[]> {
+    const { venue, symbol, epoch = this.#epoch } = wanted;
+    if (epoch !== this.#epoch) return await this.#setAside.range({ ...wanted, epoch }, limit);
     const stream = this.#streams.find(venue, symbol);
     if (stream === undefined || limit <= 0) return [];
-    const inMemory = this.#groupCommit.ticks.filter((tick) => tick.stream === stream);
-    const onDiskTo = Math.min(toSeq, (inMemory[0]?.seq ?? Number.POSITIVE_INFINITY) - 1);
-    const onDisk = { streamId: stream.id, fromSeq, toSeq: onDiskTo };
-    const payloads = fromSeq > onDiskTo ? [] : await this.#store.range(onDisk, limit);
-    const newer = inMemory.filter(({ seq }) => seq >= fromSeq && seq <= toSeq).map(({ payload }) => payload);
-    return [...payloads, ...newer].slice(0, limit);
+    return await keptRecords(
+      { stream, uncommitted: this.#groupCommit.ticks, store: this.#store },
+      wanted,
+      limit,
+    );
   }
 
   /** The newest trade of a stream since the start; undefined before the first. */
@@ -216,6 +210,7 @@ export class SqliteBuffer implements TickQueue {
       this.#clean = false;
       throw error;
     } finally {
+      await this.#setAside.stop();
       await this.#store.close(this.#clean);
     }
   }
@@ -226,7 +221,8 @@ export class SqliteBuffer implements TickQueue {
   }
 
   #begin(opened: Opened): void {
-    const { epoch, streams, done, end, uptimeMs, usedBytes, setAside, salvaged, lost } = opened;
+    const { epoch, streams, done, end, uptimeMs, usedBytes, setAside, salvaged, salvagedEpoch, lost } =
+      opened;
     if (setAside !== undefined) this.#reportSetAside(`set aside as ${setAside}`, { path: setAside });
     this.#epoch = epoch;
     this.#streams = new Streams(this.#options.agentId, streams);
@@ -236,7 +232,8 @@ export class SqliteBuffer implements TickQueue {
     this.#settlement.begin(done, end);
     this.#outlet.backlog.begin(done, end);
     for (const stream of this.#streams.all()) this.#tellCrash(stream);
-    for (const stream of salvaged) this.#tellDamage(stream);
+    for (const { venue, symbol, missing } of afterDamage(salvaged, salvagedEpoch))
+      this.#addGap(this.#streams.of(venue, symbol), missing);
     if (lost.length > 0) this.#groupCommit.changed(0); // its answer makes them gap records
   }
 
@@ -246,11 +243,6 @@ export class SqliteBuffer implements TickQueue {
     stream.seq = stream.reserved;
     stream.committedSeq = stream.reserved;
     this.#addGap(stream, missing);
-  }
-
-  #tellDamage(stream: StoredStream): void {
-    const missing = afterDamage(stream);
-    if (missing !== undefined) this.#addGap(this.#streams.of(stream.venue, stream.symbol), missing);
   }
 
   #addGap(stream: NumberedStream, missing: Missing): void {
@@ -379,12 +371,10 @@ export class SqliteBuffer implements TickQueue {
     const continued = { epoch: this.#epoch, streams, done: this.#settlement.flat() };
     await thread.open({ ...this.#storeOptions(), continued });
     await thread.commit(this.#commitOf(rescued));
-    if (lost.length > 0) for (const stream of this.#streams.all()) this.#tellUnread(stream);
-  }
-
-  #tellUnread(stream: NumberedStream): void {
-    const missing = unread(stream);
-    if (missing !== undefined) this.#addGap(stream, missing);
+    for (const stream of lost.length > 0 ? this.#streams.all() : []) {
+      const missing = unread(stream);
+      if (missing !== undefined) this.#addGap(stream, missing);
+    }
   }
 
   #reportSetAside(reason: string, fields: object): void {

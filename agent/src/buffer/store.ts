@@ -8,10 +8,11 @@
  * On disk, in the data directory:
  *   lock.db                   empty; an exclusive SQLite lock on it is the directory's owner. The system releases it
  *                             with the process, so it cannot go stale.
- *   buffer.db, buffer.db-wal  chunk: consecutive ticks in order of arrival, compressed (see chunk.ts);
+ *   buffer.db, buffer.db-wal  chunk: consecutive ticks in order of arrival, compressed (see chunk.ts), with their numbers
+ *                             and once more the gap records among them (see chunk-gaps.ts), all with checksums;
  *                             stream(id, venue, symbol, seq, reserved): the last number given to a tick of a commit,
  *                             and the last that may have been given to one since;
- *                             lost(stream, from_seq, to_seq, reason): what a gap record has to tell of;
+ *                             lost(stream, from_seq, to_seq, reason, missing): what a gap record has to tell of;
  *                             meta(epoch, agent, uptime_ms, done): one row; `done` are the positions that need not be
  *                             sent any more, as ranges.
  *   buffer.db.damaged-TIME    a damaged database that was set aside.
@@ -19,7 +20,7 @@
  * Recovery: SQLite replays the WAL. A stream whose `reserved` is beyond its `seq` goes on behind `reserved`, with a gap
  * record about the numbers in between. A database that fails its check is set aside and a new one begun, with a new
  * epoch; one that shows its damage while the agent runs is continued by a new one in the same epoch, because then every
- * number given is known. A chunk that fails its checksum is deleted and its numbers become lost.
+ * number given is known. A chunk that fails its checksum is deleted and its numbers become lost, and what its gap records told.
  */
 import { join } from "node:path";
 import { EquipoiseError, systemCode } from "@equipoise/shared/errors";
@@ -31,13 +32,23 @@ import {
   encodeRanges,
   encodeRecords,
   type SeqRange,
-  seqsOf,
 } from "./chunk.ts";
+import { encodeGaps, lostWithDamaged } from "./chunk-gaps.ts";
+import { chunksWith, recordsWithin } from "./chunk-search.ts";
 import { Database, isDamage, lockDirectory } from "./database.ts";
 import { epochAfter } from "./epoch.ts";
 import { Losses } from "./losses.ts";
 import { Positions } from "./positions.ts";
-import type { Commit, Committed, DamagedPage, Opened, Page, StoredStream, StoreOptions } from "./protocol.ts";
+import {
+  type Commit,
+  type Committed,
+  type DamagedPage,
+  databaseName,
+  type Opened,
+  type Page,
+  type StoredStream,
+  type StoreOptions,
+} from "./protocol.ts";
 import {
   beginDatabase,
   type FullChunkRow,
@@ -70,7 +81,7 @@ export class Store {
 
   constructor(options: StoreOptions) {
     this.#options = options;
-    this.#database = new Database(join(options.directory, "buffer.db"));
+    this.#database = new Database(join(options.directory, databaseName));
   }
 
   /**
@@ -129,9 +140,10 @@ export class Store {
   /** Records of a stream, in order, at most `limit`. @throws EquipoiseError EQ_STORE_DAMAGED, EQ_STORE_FAILED */
   range(wanted: SeqRange, limit: number): string[] {
     try {
+      const { ranges, fullChunk } = this.#ready.statements;
       const payloads: string[] = [];
-      for (const first of this.#chunksWith(wanted)) {
-        const row = this.#ready.statements.fullChunk.get(first);
+      for (const first of chunksWith(ranges.iterate(), wanted)) {
+        const row = fullChunk.get(first);
         if (row !== undefined) payloads.push(...recordsWithin(row, wanted, limit - payloads.length));
         if (payloads.length >= limit) break;
       }
@@ -195,6 +207,7 @@ export class Store {
       usedBytes: this.#database.usedBytes,
       setAside,
       salvaged: this.#salvaged,
+      salvagedEpoch: this.#previousEpoch,
     };
   }
 
@@ -277,26 +290,17 @@ export class Store {
     }
     if (ranges === undefined) throw new Sqlite.SqliteError(`the chunk ${first} is damaged`, "SQLITE_CORRUPT");
     this.#inTransaction(() => {
+      const { uptime_ms, done } = statements.readMeta.get() as MetaRow;
+      const positions = new Positions(JSON.parse(done));
       losses.change(
-        ranges.map((range) => ({ ...range, reason: "corrupt" })),
+        lostWithDamaged(ranges, row.gaps, (position) => positions.has(position)),
         [],
       );
       statements.deleteChunk.run(first);
       trimmer.lose(...extent);
-      const { uptime_ms, done } = statements.readMeta.get() as MetaRow;
-      statements.meta.run(uptime_ms, JSON.stringify(trimmer.withGone(new Positions(JSON.parse(done)))));
+      statements.meta.run(uptime_ms, JSON.stringify(trimmer.withGone(positions)));
     });
     return { extent, lost: losses.all() };
-  }
-
-  #chunksWith({ streamId, fromSeq, toSeq }: SeqRange): number[] {
-    const chunks: number[] = [];
-    for (const { first, ranges } of this.#ready.statements.ranges.iterate()) {
-      const own = (decodeRanges(ranges) ?? []).filter((range) => range.streamId === streamId);
-      if (own.some((range) => range.fromSeq <= toSeq && range.toSeq >= fromSeq)) chunks.unshift(first);
-      if (own.some((range) => range.fromSeq <= fromSeq)) break;
-    }
-    return chunks;
   }
 
   #vacuum(): void {
@@ -321,21 +325,9 @@ function putChunk({ addChunk }: Statements, chunk: Chunk): void {
     uptimeMs,
     wallMs,
     encodeRanges(chunk.ranges),
+    encodeGaps(chunk),
     records,
   );
-}
-
-function recordsWithin(row: FullChunkRow, wanted: SeqRange, limit: number): string[] {
-  const ranges = decodeRanges(row.ranges);
-  const records = decodeRecords(row.records, row.count);
-  if (ranges === undefined || records === undefined) return []; // whoever reads it for delivery reports it
-  const payloads = records.payloads.split("\n");
-  const seqs = seqsOf(records.streamIds, ranges);
-  const within = (seq: number, index: number): boolean =>
-    records.streamIds[index] === wanted.streamId && seq >= wanted.fromSeq && seq <= wanted.toSeq;
-  return payloads
-    .filter((_, index) => index < seqs.length && within(seqs[index] as number, index))
-    .slice(0, limit);
 }
 
 function endOf({ lastChunk }: Statements, done: readonly number[]): number {

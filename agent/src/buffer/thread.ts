@@ -1,6 +1,6 @@
 /** The {@link Store} from outside its thread: requests out, promises back, in order. */
 import { Worker } from "node:worker_threads";
-import { EquipoiseError } from "@equipoise/shared";
+import { EquipoiseError, requireSqliteSystem } from "@equipoise/shared";
 import type { SeqRange } from "./chunk.ts";
 import type {
   Commit,
@@ -31,9 +31,10 @@ export class StoreThread {
 
   /**
    * Opens the database in the thread, which is started for the first one.
-   * @throws EquipoiseError what {@link Store.open} throws
+   * @throws EquipoiseError EQ_SYSTEM_UNSUPPORTED, and what {@link Store.open} throws
    */
   async open(options: StoreOptions): Promise<Opened> {
+    requireSqliteSystem();
     this.#worker ??= this.#start();
     const reply = await this.#ask({ kind: "open", options });
     if (reply.kind === "opened") return reply.opened;

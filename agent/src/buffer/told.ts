@@ -9,9 +9,17 @@ export function afterCrash({ seq, reserved }: NumberedStream): Missing | undefin
   return { reason: "crash", count: null, fromSeq: seq + 1, toSeq: reserved };
 }
 
-/** Said in a new epoch, about the one before. */
-export function afterDamage({ reserved }: StoredStream): Missing | undefined {
-  return reserved === 0 ? undefined : { reason: "corrupt", count: null, toSeq: reserved };
+/** Said in a new epoch, about the streams of the one before. @param ofEpoch empty where it could not be read */
+export function afterDamage(
+  streams: readonly StoredStream[],
+  ofEpoch: string,
+): { venue: string; symbol: string; missing: Missing }[] {
+  const epoch = ofEpoch === "" ? {} : { ofEpoch };
+  return streams
+    .filter(({ reserved }) => reserved > 0)
+    .map(({ venue, symbol, reserved: toSeq }) => {
+      return { venue, symbol, missing: { reason: "corrupt", count: null, ...epoch, toSeq } };
+    });
 }
 
 /** What only a damaged database held, in the epoch that goes on. */
@@ -21,6 +29,6 @@ export function unread({ takenSeq, committedSeq: toSeq }: NumberedStream): Missi
   return { reason: "corrupt", count: null, ...from, toSeq };
 }
 
-export function aboutRange({ reason, fromSeq, toSeq }: LostRange): Missing {
-  return { reason, count: reason === "crash" ? null : toSeq - fromSeq + 1, fromSeq, toSeq };
+export function aboutRange({ reason, fromSeq, toSeq, missing }: LostRange): Missing {
+  return missing ?? { reason, count: reason === "crash" ? null : toSeq - fromSeq + 1, fromSeq, toSeq };
 }

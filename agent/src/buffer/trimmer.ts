@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import type { Gap } from "@equipoise/shared";
 import { isEncodedGap } from "@equipoise/shared/tick";
 import { decodeRanges, decodeRecords, rangesOf, seqsOf } from "./chunk.ts";
+import { lostWithDamaged, rangeToldBy } from "./chunk-gaps.ts";
 import type { Database } from "./database.ts";
 import type { Losses } from "./losses.ts";
 import { Positions } from "./positions.ts";
@@ -126,7 +127,7 @@ export class Trimmer {
     const ranges = row === undefined ? undefined : decodeRanges(row.ranges);
     if (row === undefined || ranges === undefined) return [];
     const records = decodeRecords(row.records, row.count);
-    if (records === undefined) return ranges.map((range) => ({ ...range, reason: "corrupt" }));
+    if (records === undefined) return lostWithDamaged(ranges, row.gaps, (position) => done.has(position));
     const payloads = records.payloads.split("\n");
     const undone = seqsOf(records.streamIds, ranges).flatMap((seq, index) =>
       done.has(first + index)
@@ -143,9 +144,6 @@ export class Trimmer {
 }
 
 /** What a gap record tells of must be told again when it is lost itself. */
-function toldBy({ streamId, payload }: { streamId: number; payload: string }): LostRange[] {
-  if (!isEncodedGap(payload)) return [];
-  const { reason, fromSeq, toSeq } = JSON.parse(payload) as Gap;
-  if (reason === "feed" || fromSeq === undefined || toSeq === undefined) return [];
-  return [{ streamId, fromSeq, toSeq, reason }];
+function toldBy({ streamId, payload }: { streamId: number; payload: string }): LostRange | LostRange[] {
+  return isEncodedGap(payload) ? (rangeToldBy(streamId, JSON.parse(payload) as Gap) ?? []) : [];
 }

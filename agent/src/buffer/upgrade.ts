@@ -1,6 +1,10 @@
-/** Databases of version 1, with a row for each tick, become ones of this version, in one transaction. */
+/**
+ * Databases of earlier versions become ones of this version, in one transaction: of version 1, with a row for each tick,
+ * and of version 2, where nobody knows what the gap records in a chunk say unless they are read.
+ */
 import type Sqlite from "better-sqlite3";
 import { encodeRanges, encodeRecords, rangesOf } from "./chunk.ts";
+import { encodeGaps } from "./chunk-gaps.ts";
 import type { StoredStream } from "./protocol.ts";
 import { beginDatabase, prepareStatements, schemaVersion } from "./schema.ts";
 
@@ -16,6 +20,7 @@ const chunkTicks = 1_024;
 /** @param found the version that the database has */
 export function upgrade(db: Sqlite.Database, found: number): void {
   if (found === schemaVersion) return;
+  if (found === 2) return addColumns(db);
   db.transaction(() => {
     const meta = db.prepare("SELECT epoch, agent FROM meta").get() as { epoch: string; agent: string };
     const streams = db
@@ -31,6 +36,13 @@ export function upgrade(db: Sqlite.Database, found: number): void {
   })();
 }
 
+function addColumns(db: Sqlite.Database): void {
+  db.transaction(() => {
+    db.exec("ALTER TABLE chunk ADD COLUMN gaps BLOB; ALTER TABLE lost ADD COLUMN missing TEXT");
+    db.pragma(`user_version = ${schemaVersion}`);
+  })();
+}
+
 /** Every commit of version 1 published nothing before it was done, so positions and numbers have no holes. */
 function moveTicks(db: Sqlite.Database): void {
   const { addChunk } = prepareStatements(db);
@@ -43,9 +55,20 @@ function moveTicks(db: Sqlite.Database): void {
     if (first === undefined || newest === undefined) return;
     const ranges = rangesOf(ticks.map(({ stream, payload }) => ({ streamId: stream, seq: seqOf(payload) })));
     const payloads = `${ticks.map(({ payload }) => payload).join("\n")}\n`;
-    const records = encodeRecords({ streamIds: Uint32Array.from(ticks, ({ stream }) => stream), payloads });
+    const streamIds = Uint32Array.from(ticks, ({ stream }) => stream);
+    const records = encodeRecords({ streamIds, payloads });
+    const gaps = encodeGaps({ first: first.position, payloads, streamIds });
     const { length } = ticks;
-    addChunk.run(first.position, length, records.length, 0, newest.time_ms, encodeRanges(ranges), records);
+    addChunk.run(
+      first.position,
+      length,
+      records.length,
+      0,
+      newest.time_ms,
+      encodeRanges(ranges),
+      gaps,
+      records,
+    );
     last = newest.position;
   }
 }

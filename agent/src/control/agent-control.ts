@@ -25,6 +25,8 @@ export interface BufferStatus {
 }
 
 const maxPageRecords = 1_000;
+/** To the newest. */
+const toSeq = Number.MAX_SAFE_INTEGER;
 
 export class AgentControl {
   readonly #options: AgentControlOptions;
@@ -61,7 +63,7 @@ export class AgentControl {
     const { archive, state } = this.#options;
     const streams: StreamStatus[] = [];
     for (const { venue, symbol } of archive.streams()) {
-      const [oldest = null] = await archive.range(venue, symbol, 1, Number.MAX_SAFE_INTEGER, 1);
+      const [oldest = null] = await archive.range({ venue, symbol, fromSeq: 1, toSeq }, 1);
       streams.push({ venue, symbol, latest: archive.latest(venue, symbol) ?? null, oldest });
     }
     return { epoch: archive.epoch, buffer: state().buffer, streams };
@@ -70,6 +72,6 @@ export class AgentControl {
   async #records(query: URLSearchParams): Promise<string[]> {
     const [venue, symbol] = [query.get("venue") ?? "", query.get("symbol") ?? ""];
     const fromSeq = Number(query.get("fromSeq") ?? 1);
-    return await this.#options.archive.range(venue, symbol, fromSeq, Number.MAX_SAFE_INTEGER, maxPageRecords);
+    return await this.#options.archive.range({ venue, symbol, fromSeq, toSeq }, maxPageRecords);
   }
 }

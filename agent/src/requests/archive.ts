@@ -1,13 +1,25 @@
 /** Contract: what requests and commands need of the buffer. Records are JSON, exactly as they are published. */
+
+/** Numbers of one stream and epoch; the ends are included. */
+export interface RecordRange {
+  venue: string;
+  symbol: string;
+  /** Of the present one when absent. */
+  epoch?: string | undefined;
+  fromSeq: number;
+  toSeq: number;
+}
+
 export interface Archive {
-  /** Every record here is of this epoch. */
+  /** The present one. */
   readonly epoch: string;
   streams(): { venue: string; symbol: string }[];
   /** The newest trade of a stream since the start; undefined before the first. */
   latest(venue: string, symbol: string): string | undefined;
   /**
-   * Records of a stream that are still here, acknowledged or not, in order of sequence, at most `limit`.
+   * Records of a stream that are still here, acknowledged or not, in order of sequence, at most `limit`. Those of an
+   * earlier epoch are in databases that were set aside, where they can still be read.
    * @throws EquipoiseError EQ_STORE_FAILED, EQ_STORE_DAMAGED
    */
-  range(venue: string, symbol: string, fromSeq: number, toSeq: number, limit: number): Promise<string[]>;
+  range(wanted: RecordRange, limit: number): Promise<string[]>;
 }

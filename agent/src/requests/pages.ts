@@ -1,12 +1,5 @@
 /** A stream's records in pages, so that an answer of any length needs little memory. */
-import type { Archive } from "./archive.ts";
-
-export interface PageOptions {
-  venue: string;
-  symbol: string;
-  fromSeq: number;
-  toSeq: number;
-}
+import type { Archive, RecordRange } from "./archive.ts";
 
 export interface NumberedRecord {
   seq: number;
@@ -18,14 +11,14 @@ const pageRecords = 500;
 /** At most `limit` records, in order. @throws EquipoiseError what {@link Archive.range} throws */
 export async function* pages(
   archive: Archive,
-  { venue, symbol, fromSeq, toSeq }: PageOptions,
+  { venue, symbol, epoch, fromSeq, toSeq }: RecordRange,
   limit: number,
 ): AsyncGenerator<NumberedRecord[]> {
   let from = fromSeq;
   let left = limit;
   while (left > 0 && from <= toSeq) {
     const asked = Math.min(pageRecords, left);
-    const payloads = await archive.range(venue, symbol, from, toSeq, asked);
+    const payloads = await archive.range({ venue, symbol, epoch, fromSeq: from, toSeq }, asked);
     const page = payloads.map((payload) => ({ seq: seqOf(payload), payload }));
     const last = page.at(-1);
     if (last === undefined) return;

@@ -13,12 +13,14 @@ const maxScanned = 200_000;
 
 const id = z.string().min(1).max(limits.maxIdLength);
 export const stream = { venue: id, symbol: id };
+export const epoch = z.string().min(1).max(limits.maxIdLength);
 export const seq = z.int().min(1);
 const timeUs = z.int().min(0);
 
 const latestBody = z.object(stream);
 const rangeBody = z.object({
   ...stream,
+  epoch: epoch.optional(),
   fromSeq: seq.default(1),
   toSeq: seq.default(Number.MAX_SAFE_INTEGER),
   fromTimeUs: timeUs.optional(),
@@ -40,7 +42,7 @@ export function range(archive: Archive): Method {
     const asked = readBody(rangeBody, body);
     const byTime = asked.fromTimeUs !== undefined || asked.toTimeUs !== undefined;
     const outcome = yield* byTime ? byTimes(archive, asked) : bySequence(archive, asked);
-    yield { fields: { epoch: archive.epoch, ...outcome } };
+    yield { fields: { epoch: asked.epoch ?? archive.epoch, ...outcome } };
   };
 }
 
@@ -84,6 +86,6 @@ async function* byTimes(archive: Archive, asked: RangeBody): AsyncGenerator<Part
     count += taken.length;
     yield { records: taken.map(({ payload }) => payload) };
   }
-  const [next] = await archive.range(asked.venue, asked.symbol, lastSeq + 1, asked.toSeq, 1);
+  const [next] = await archive.range({ ...asked, fromSeq: lastSeq + 1 }, 1);
   return { count, nextSeq: next === undefined ? null : lastSeq + 1 };
 }

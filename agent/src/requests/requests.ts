@@ -35,10 +35,14 @@ interface Request {
   requestId: string;
   replyTo: string;
   body: unknown;
+  /** Monotonic. */
+  askedMs: number;
 }
 
 const maxRunning = 4;
 const maxQueued = 64;
+/** Whoever asked has given up by then, and work for nobody would keep the others waiting. */
+const maxWaitMs = 5_000;
 const maxRefusals = 16;
 const maxRequestBytes = 65_536;
 
@@ -94,7 +98,7 @@ export class Requests {
   #take(topic: string, payload: Buffer): void {
     const meaning = parseTopic(topic);
     if (this.#stopped || meaning.kind !== "request" || meaning.agentId !== this.#options.agentId) return;
-    const request = readRequest(meaning.method, payload);
+    const request = readRequest(meaning.method, payload, this.#options.clock.monotonicMs());
     if (typeof request === "string") return this.#drop(meaning.method, request);
     if (!this.#allowance.take()) return this.#refuse(request, "too many requests in a second");
     if (this.#running.size < maxRunning) return this.#run(request);
@@ -122,10 +126,17 @@ export class Requests {
     this.#answered += 1;
     const answering = this.#track(this.#answer(request), () => {
       this.#running.delete(answering);
-      const next = this.#queue.shift();
-      if (next !== undefined) this.#run(next);
+      this.#runNext();
     });
     this.#running.add(answering);
+  }
+
+  #runNext(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      if (nowMs - next.askedMs <= maxWaitMs) return this.#run(next);
+      this.#refuse(next, "the request has waited too long");
+    }
   }
 
   async #answer(request: Request): Promise<void> {
@@ -156,12 +167,12 @@ export class Requests {
 }
 
 /** The request, or why it is none. */
-function readRequest(method: string, payload: Buffer): Request | string {
+function readRequest(method: string, payload: Buffer, askedMs: number): Request | string {
   if (payload.length > maxRequestBytes) return `longer than ${maxRequestBytes} bytes`;
   try {
     const body: unknown = JSON.parse(payload.toString("utf8"));
     const result = envelope.safeParse(body);
-    return result.success ? { method, ...result.data, body } : z.prettifyError(result.error);
+    return result.success ? { method, ...result.data, body, askedMs } : z.prettifyError(result.error);
   } catch {
     return "not JSON";
   }

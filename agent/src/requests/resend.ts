@@ -1,13 +1,12 @@
 /** `resend`: the records of a hole that a reader has found, for that reader alone, and what is gone for good. */
-import { limits } from "@equipoise/shared";
 import * as z from "zod";
 import type { Archive } from "./archive.ts";
 import { type Method, type Part, readBody } from "./method.ts";
 import { pages } from "./pages.ts";
-import { maxAnswerRecords, seq, stream } from "./range.ts";
+import { epoch, maxAnswerRecords, seq, stream } from "./range.ts";
 
 const resendBody = z
-  .object({ ...stream, epoch: z.string().min(1).max(limits.maxIdLength), fromSeq: seq, toSeq: seq })
+  .object({ ...stream, epoch, fromSeq: seq, toSeq: seq })
   .refine(({ fromSeq, toSeq }) => fromSeq <= toSeq, "fromSeq must not be behind toSeq");
 
 /** First and last sequence number. */
@@ -18,10 +17,7 @@ export function resend(archive: Archive): Method {
     const asked = readBody(resendBody, body);
     const toSeq = Math.min(asked.toSeq, asked.fromSeq + maxAnswerRecords - 1);
     const nextSeq = toSeq === asked.toSeq ? null : toSeq + 1;
-    const missing =
-      asked.epoch === archive.epoch
-        ? yield* found(archive, { ...asked, toSeq })
-        : [[asked.fromSeq, toSeq] satisfies Range];
+    const missing = yield* found(archive, { ...asked, toSeq });
     yield { fields: { epoch: asked.epoch, missing, nextSeq } };
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Ticks on their way into messages. A message holds records of one stream: one by itself, or with `lingerMs` a JSON
- * array of those that came within that time.
+ * Ticks on their way into messages. A message holds records of one stream: one by itself, or with `lingerMs` those
+ * that came within that time.
  */
 import type { InFlight } from "./window.ts";
 
@@ -31,6 +31,7 @@ export class Message {
     this.dueMs = dueMs;
   }
 
+  /** Of its records as JSON; a binary batch is shorter. */
   get byteLength(): number {
     return this.#bytes;
   }
@@ -40,9 +41,9 @@ export class Message {
     this.#bytes += Buffer.byteLength(entry.tick.payload) + 1;
   }
 
-  get payload(): string {
-    const [first, ...others] = this.entries.map(({ tick }) => tick.payload);
-    return others.length === 0 ? (first ?? "") : `[${first},${others.join(",")}]`;
+  /** As JSON. */
+  get records(): string[] {
+    return this.entries.map(({ tick }) => tick.payload);
   }
 }
 

@@ -9,9 +9,9 @@ import { discard, type Failure, type Identity, openClient, type Will } from "./b
 
 export interface ConnectionOptions {
   urls: readonly string[];
-  identity: Identity;
+  /** Asked for at every attempt, like the last will. */
+  identity: () => Identity;
   maxBackoffMs: number;
-  /** The last will, asked for at every attempt. */
   will: () => Will;
   clock: Clock;
   /** Uniform in [0, 1). */
@@ -94,17 +94,32 @@ export class Connection {
 
   /** Leaves the broker for the next one as soon as there is nothing more to wait for. */
   async leave(): Promise<void> {
+    if (this.#candidate !== undefined) return;
+    await this.#depart(() => {
+      this.#failures = 0;
+      this.#index = this.#following(this.#index);
+    });
+  }
+
+  /** Leaves the broker and connects to it anew, for there is another identity. */
+  async renew(): Promise<void> {
+    await this.#depart(() => {});
+  }
+
+  /** @param turn says, when it is gone, which broker is next */
+  async #depart(turn: () => void): Promise<void> {
     const client = this.#client;
-    if (this.#connectedAtMs === undefined || this.#candidate !== undefined || client === undefined) return;
+    if (client === undefined || this.#connectedAtMs === undefined) return;
     await this.#options.leaving();
-    if (this.#client !== client || this.#stopped) return;
+    // Meanwhile it may have been lost or left by another way.
+    if (this.#client !== client || this.#stopped) return this.#options.staying();
+    this.#dropCandidate();
     this.#client = undefined;
     this.#connectedAtMs = undefined;
     this.#options.disconnected();
     await this.#sayGoodbye(client);
     if (this.#stopped) return;
-    this.#failures = 0;
-    this.#index = this.#following(this.#index);
+    turn();
     this.#attempt();
   }
 
@@ -124,7 +139,7 @@ export class Connection {
 
   #open(index: number, events: { up: () => void; down: (failure: Failure) => void }): MqttClient {
     const { identity, will } = this.#options;
-    return openClient(this.#url(index), identity, will(), events);
+    return openClient(this.#url(index), identity(), will(), events);
   }
 
   #attempt(): void {

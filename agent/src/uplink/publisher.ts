@@ -7,6 +7,7 @@ import type { MqttClient } from "mqtt";
 import type { TickQueue } from "../buffer/queue.ts";
 import { Batches, type Message } from "./batches.ts";
 import { Pace } from "./pace.ts";
+import { type EncodePayload, encoders, type PayloadForm } from "./payload.ts";
 import { Window } from "./window.ts";
 
 export interface PublisherOptions {
@@ -16,6 +17,7 @@ export interface PublisherOptions {
   lingerMs: number;
   /** Most ticks in one message. */
   maxBatch: number;
+  payload: PayloadForm;
   queue: TickQueue;
   clock: Clock;
 }
@@ -37,6 +39,7 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #window = new Window();
   readonly #batches: Batches;
+  readonly #encode: EncodePayload;
   readonly #pace: Pace;
   /** In the order in which they were first sent; one that is acknowledged stays behind one that is not. */
   readonly #sent = new Set<Message>();
@@ -51,8 +54,9 @@ export class Publisher {
   #waiters: { done: () => boolean; resolve: () => void }[] = [];
 
   constructor(options: PublisherOptions) {
-    const { window, lingerMs, maxBatch } = options;
+    const { window, lingerMs, maxBatch, payload } = options;
     this.#options = options;
+    this.#encode = encoders[payload];
     this.#batches = new Batches({ lingerMs, maxBatch, maxOpen: window });
     this.#pace = new Pace(window);
   }
@@ -160,7 +164,7 @@ export class Publisher {
 
   #send(client: MqttClient, message: Message): void {
     message.sentMs = this.#options.clock.monotonicMs();
-    client.publish(message.topic, message.payload, atLeastOnce, (error) => {
+    client.publish(message.topic, this.#encode(message.records), atLeastOnce, (error) => {
       // An error here means that the connection is gone; a late answer of an earlier one means nothing any more.
       if (!error && client === this.#client) this.#acknowledge(message);
     });

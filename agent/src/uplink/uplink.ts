@@ -17,6 +17,7 @@ import type { Identity, Will } from "./broker-client.ts";
 import { Connection } from "./connection.ts";
 import { Mover } from "./mover.ts";
 import { observe } from "./observation.ts";
+import type { PayloadForm } from "./payload.ts";
 import { Publisher, type PublisherStats } from "./publisher.ts";
 
 export interface UplinkOptions {
@@ -24,11 +25,13 @@ export interface UplinkOptions {
   urls: readonly string[];
   username: string | undefined;
   password: string | undefined;
-  tls: TlsOptions;
+  /** Of this moment. */
+  tls: () => TlsOptions;
   /** Most messages in flight. */
   window: number;
   lingerMs: number;
   maxBatch: number;
+  payload: PayloadForm;
   maxBackoffMs: number;
   will: () => Will;
   /** There is a new connection. */
@@ -55,7 +58,6 @@ const leavingMs = 1_000;
 
 export class Uplink {
   readonly #options: UplinkOptions;
-  readonly #identity: Identity;
   readonly #connection: Connection;
   readonly #publisher: Publisher;
   /** Absent where there is only one broker. */
@@ -69,13 +71,12 @@ export class Uplink {
   #lastSentMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: UplinkOptions) {
-    const { agentId: clientId, username, password, tls, urls } = options;
+    const { urls } = options;
     this.#options = options;
-    this.#identity = { clientId, username, password, tls };
     this.#publisher = new Publisher(options);
     this.#connection = new Connection({
       ...options,
-      identity: this.#identity,
+      identity: () => this.#identity(),
       connected: (client, index) => this.#begin(client, index),
       leaving: () => this.#publisher.pause(leavingMs),
       staying: () => this.#publisher.resume(),
@@ -154,13 +155,23 @@ export class Uplink {
     for (const fail of this.#unanswered) fail();
   }
 
+  /** Connects anew to the same broker, with what the certificate files hold now. */
+  renew(): Promise<void> {
+    return this.#connection.renew();
+  }
+
+  #identity(): Identity {
+    const { agentId: clientId, username, password, tls } = this.#options;
+    return { clientId, username, password, tls: tls() };
+  }
+
   #createMover(): Mover {
     const { urls, clock, random } = this.#options;
     return new Mover({
       brokers: urls.length,
       clock,
       random,
-      observe: (index) => observe(urls[index] ?? "", this.#identity, clock, this.#stop.signal),
+      observe: (index) => observe(urls[index] ?? "", this.#identity(), clock, this.#stop.signal),
       move: (index, reason) => this.#move(index, reason),
       leave: (reason) => this.#leave(reason),
     });

@@ -4,7 +4,7 @@
  * 100 ms, which bounds the repeats after a crash.
  */
 import { Worker } from "node:worker_threads";
-import { type Clock, EquipoiseError } from "@equipoise/shared";
+import { type Clock, EquipoiseError, requireSqliteSystem } from "@equipoise/shared";
 import { Chunk } from "./chunk.ts";
 import type {
   Committed,
@@ -75,6 +75,7 @@ export class SqliteJournal implements Journal {
   readonly durable = true;
 
   async start(): Promise<Recovery> {
+    requireSqliteSystem();
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const worker = new Worker(new URL(`./sqlite-worker.${extension}`, import.meta.url), {
       workerData: { path: this.#path },

@@ -49,7 +49,8 @@ export class AgentRequests {
 
   /**
    * @param url the broker that the agent is connected to
-   * @throws EquipoiseError EQ_REQUEST_UNANSWERED with the reason
+   * @throws EquipoiseError EQ_LIMIT_REACHED when the agent has too many requests now; else EQ_REQUEST_UNANSWERED with
+   * the reason
    */
   async ask(
     url: string,
@@ -124,7 +125,7 @@ export class AgentRequests {
     if (part === undefined || pending === undefined || part.part < pending.nextPart) return;
     const { requestId: _, part: number, last, records = [], error, ...outcome } = part;
     const { answer, reject, resolve } = pending;
-    if (error !== undefined) return reject(unanswered(String(part.agent), `${error.code}: ${error.message}`));
+    if (error !== undefined) return reject(refused(String(part.agent), error));
     const bad = number > pending.nextPart || answer.records.length + records.length > maxRecords;
     if (bad || records.some((record) => recordFault(record) !== undefined)) {
       return reject(unanswered(String(part.agent), "the answer is broken"));
@@ -146,6 +147,11 @@ const ignoreReported = (): void => {};
 
 function unanswered(agentId: string, reason: string): EquipoiseError {
   return new EquipoiseError("EQ_REQUEST_UNANSWERED", `${agentId}: ${reason}`);
+}
+
+function refused(agentId: string, { code, message }: NonNullable<Part["error"]>): EquipoiseError {
+  if (code === "EQ_LIMIT_REACHED") return new EquipoiseError(code, `${agentId}: ${message}`);
+  return unanswered(agentId, `${code}: ${message}`);
 }
 
 function readPart(payload: Buffer): Part | undefined {

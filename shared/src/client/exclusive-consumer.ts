@@ -1,14 +1,13 @@
 import { withoutCredentials } from "../broker-url.ts";
 import { EquipoiseError } from "../errors.ts";
-import type { TickRecord } from "../tick.ts";
 import { parseFilter } from "../topics.ts";
-
 import { AgentRequests } from "./agent-requests.ts";
+import { Completion, type Filler, noFiller } from "./completion.ts";
 import type { Consumer, ConsumerEvent, ConsumerOptions } from "./consumer.ts";
 import { GapFiller } from "./gap-filler.ts";
-import { GapDetector, type MissingTicks } from "./gaps.ts";
 import { Member, type MemberSetup } from "./member.ts";
 import { atLeastOne, memberSetup } from "./member-setup.ts";
+import type { MissingTicks } from "./missing.ts";
 
 export interface ExclusiveOptions extends ConsumerOptions {
   /** Called once for everything missing that could not be fetched, before the handler gets what follows it. */
@@ -37,8 +36,16 @@ export function subscribe(options: ExclusiveOptions): Consumer {
   const setup = { ...memberSetup(options, { filter, clean: !persistent }), concurrency: 1 };
   const timeoutMs = atLeastOne("resendTimeoutMs", options.resendTimeoutMs ?? 5_000);
   return new Member(
-    resend ? withResend(setup, options, timeoutMs) : { ...setup, before: completion(options) },
+    resend ? withResend(setup, options, timeoutMs) : { ...setup, before: completion(options, noFiller) },
   );
+}
+
+function completion(
+  { onGap = () => {} }: ExclusiveOptions,
+  filler: Filler,
+): NonNullable<MemberSetup["before"]> {
+  const completion = new Completion(filler, onGap);
+  return (topic, record) => completion.before(topic, record);
 }
 
 /** Asks at the broker that the consumer is connected to, for the hole came from there. */
@@ -62,26 +69,5 @@ function withResend(setup: MemberSetup, options: ExclusiveOptions, timeoutMs: nu
     onEvent: follow,
     before: completion(options, filler),
     released: () => requests.stop(),
-  };
-}
-
-/** What is to be handled before a record; a failure on the way leaves the rest for the next attempt. */
-function completion(
-  { onGap = () => {} }: ExclusiveOptions,
-  filler?: GapFiller,
-): NonNullable<MemberSetup["before"]> {
-  const gaps = new GapDetector();
-  const open = new Map<string, MissingTicks[]>();
-  return async function* (topic: string, record: TickRecord) {
-    const missing = [...(open.get(topic) ?? []), ...gaps.observe(topic, record)];
-    for (let first = missing[0]; first !== undefined; first = missing[0]) {
-      open.set(topic, missing);
-      for await (const item of filler?.fill(first) ?? [first]) {
-        if ("type" in item) yield item;
-        else await onGap(item);
-      }
-      missing.shift();
-    }
-    open.delete(topic);
   };
 }

@@ -4,11 +4,12 @@ import { EquipoiseError, reasonOf } from "../errors.ts";
 import type { TickRecord } from "../tick.ts";
 import { parseTopic } from "../topics.ts";
 import type { AgentAnswer } from "./agent-requests.ts";
+import type { Filler } from "./completion.ts";
 import type { ConsumerEvent } from "./consumer.ts";
-import type { MissingTicks } from "./gaps.ts";
+import { explained, type MissingNumbers, type MissingTicks, partOf } from "./missing.ts";
 
 export interface GapFillerOptions {
-  /** Asks an agent for `resend`. @throws EquipoiseError EQ_REQUEST_UNANSWERED */
+  /** Asks an agent for `resend`. @throws EquipoiseError EQ_REQUEST_UNANSWERED, EQ_LIMIT_REACHED */
   ask: (agentId: string, body: object) => Promise<AgentAnswer>;
   clock: Clock;
   onEvent: (event: ConsumerEvent) => void;
@@ -17,8 +18,11 @@ export interface GapFillerOptions {
 /** An agent that did not answer is not asked again for so long, or every hole would hold up its stream. */
 const restMs = 60_000;
 const maxResting = 10_000;
+/** One that has too many requests is asked again. */
+const busyPauseMs = 1_000;
+const maxAttempts = 5;
 
-export class GapFiller {
+export class GapFiller implements Filler {
   readonly #options: GapFillerOptions;
   readonly #restingUntilMs = new Map<string, number>();
 
@@ -28,28 +32,28 @@ export class GapFiller {
 
   /** In order of sequence. What no agent has a number for is passed on as it is. */
   async *fill(missing: MissingTicks): AsyncGenerator<TickRecord | MissingTicks> {
-    const { topic, fromSeq, toSeq, reason } = missing;
+    const { topic, fromSeq, toSeq } = missing;
     const meaning = parseTopic(topic);
-    const askable = reason === "hole" && meaning.kind === "ticks" && !this.#isResting(meaning.agentId);
-    if (!askable || fromSeq === undefined || toSeq === undefined) return yield missing;
+    const known = meaning.kind !== "ticks" || this.#isResting(meaning.agentId) || isGivenUp(missing);
+    if (known || fromSeq === undefined || toSeq === undefined) return yield missing;
     let from: number | null = fromSeq;
     while (from !== null) {
-      const hole: Hole = { ...missing, fromSeq: from, toSeq };
+      const hole = partOf(missing, from, toSeq);
       const answer = await this.#ask(meaning, hole);
-      if (answer === undefined) return yield { ...hole, count: toSeq - from + 1 };
+      if (answer === undefined) return yield hole;
       const next: number | null = nextOf(answer, from, toSeq);
-      yield* interleaved({ ...hole, toSeq: next === null ? toSeq : next - 1 }, answer.records);
+      yield* interleaved(partOf(hole, from, next === null ? toSeq : next - 1), answer.records);
       from = next;
     }
   }
 
   async #ask(
     { venue, symbol, agentId }: { venue: string; symbol: string; agentId: string },
-    { topic, epoch, fromSeq, toSeq }: Hole,
+    { topic, epoch, fromSeq, toSeq }: MissingNumbers,
   ): Promise<AgentAnswer | undefined> {
-    const { ask, onEvent } = this.#options;
+    const { onEvent } = this.#options;
     try {
-      const answer = await ask(agentId, { venue, symbol, epoch, fromSeq, toSeq });
+      const answer = await this.#patiently(agentId, { venue, symbol, epoch, fromSeq, toSeq });
       onEvent({ event: "resent", topic, fromSeq, toSeq, records: answer.records.length });
       return answer;
     } catch (error) {
@@ -57,6 +61,19 @@ export class GapFiller {
       this.#rest(agentId);
       onEvent({ event: "resendFailed", topic, fromSeq, toSeq, reason: reasonOf(error) });
       return undefined;
+    }
+  }
+
+  async #patiently(agentId: string, body: object): Promise<AgentAnswer> {
+    const { ask, clock } = this.#options;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await ask(agentId, body);
+      } catch (error) {
+        const isBusy = error instanceof EquipoiseError && error.code === "EQ_LIMIT_REACHED";
+        if (!isBusy || attempt === maxAttempts) throw error;
+      }
+      await new Promise<void>((resolve) => clock.after(busyPauseMs, resolve));
     }
   }
 
@@ -72,24 +89,28 @@ export class GapFiller {
   }
 }
 
-type Hole = MissingTicks & { fromSeq: number; toSeq: number };
+/** What the agent told of it is all that it knows; of an earlier epoch it may have found more. */
+function isGivenUp({ reason, record, epoch }: MissingTicks): boolean {
+  return reason !== "hole" && (record === undefined || record.epoch === epoch);
+}
 
 /** Where a long hole goes on; only forwards, whatever the agent says. */
 function nextOf({ outcome: { nextSeq } }: AgentAnswer, from: number, to: number): number | null {
   return typeof nextSeq === "number" && nextSeq > from && nextSeq <= to ? nextSeq : null;
 }
 
-function* interleaved(hole: Hole, records: readonly TickRecord[]): Generator<TickRecord | MissingTicks> {
+function* interleaved(
+  hole: MissingNumbers,
+  answered: readonly TickRecord[],
+): Generator<TickRecord | MissingTicks> {
+  const records = answered.filter(({ epoch }) => epoch === hole.epoch);
+  const gaps = records.filter((record) => record.type === "gap");
   let expected = hole.fromSeq;
   for (const record of records) {
-    if (record.epoch !== hole.epoch || record.seq < expected || record.seq > hole.toSeq) continue;
-    if (record.seq > expected) yield part(hole, expected, record.seq - 1);
+    if (record.seq < expected || record.seq > hole.toSeq) continue;
+    yield* explained(partOf(hole, expected, record.seq - 1), gaps);
     yield record;
     expected = record.seq + 1;
   }
-  if (expected <= hole.toSeq) yield part(hole, expected, hole.toSeq);
-}
-
-function part(hole: Hole, fromSeq: number, toSeq: number): MissingTicks {
-  return { ...hole, fromSeq, toSeq, count: toSeq - fromSeq + 1 };
+  yield* explained(partOf(hole, expected, hole.toSeq), gaps);
 }

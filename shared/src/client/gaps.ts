@@ -1,68 +1,48 @@
 /**
- * Finds what is missing in streams that are read completely and in order, each gap exactly once. What the agent knows
- * to be missing comes as a gap record; a jump in `seq` that no gap record explains is a `hole`. For exclusive
- * consumers only: a pool member sees a subset of every stream.
+ * Finds what is missing in streams that are read completely, each gap exactly once. What the agent knows to be missing
+ * comes as a gap record; a jump in `seq` that no gap record explains is a `hole`. For exclusive consumers only: a pool
+ * member sees a subset of every stream.
  */
 import type { Gap, TickRecord } from "../tick.ts";
-
-/** Something missing in a stream. Sequence numbers, where known, are those that this consumer never received. */
-export interface MissingTicks {
-  topic: string;
-  epoch: string;
-  /** `hole`: numbered records were lost between the agent and here. Otherwise the reason in the agent's gap record. */
-  reason: "hole" | Gap["reason"];
-  /** How many ticks are missing; null where unknown. */
-  count: number | null;
-  fromSeq?: number;
-  toSeq?: number;
-  /** The agent's gap record, when it was one. */
-  record?: Gap;
-}
-
-/** First and last sequence number, both missing. */
-type Range = readonly [from: number, to: number];
+import { explained, explainedBy, hole, type MissingTicks, type Range, toldBy } from "./missing.ts";
 
 interface Progress {
   nextSeq: number;
-  /** Reported holes that may still be filled by late records; bounded, oldest dropped. */
+  /** What was found to be missing and may still come; bounded, oldest dropped. */
   holes: Range[];
 }
 
+/** By epoch. */
+type Epochs = Map<string, Progress>;
+
 const maxHoles = 64;
+const maxEpochs = 2;
 
 export class GapDetector {
   readonly #maxStreams: number;
-  readonly #streams = new Map<string, Map<string, Progress>>();
+  readonly #streams = new Map<string, Epochs>();
 
   /** @param maxStreams streams beyond it make the longest-silent one forgotten (`dropOldest`) */
   constructor(maxStreams = 10_000) {
     this.#maxStreams = maxStreams;
   }
 
-  /** Takes note of a record and returns what it proves to be missing, in order of sequence. */
+  /**
+   * Takes note of a record and returns what it proves to be missing, in order of sequence. A record that fills a hole is
+   * noted too, from wherever it came.
+   */
   observe(topic: string, record: TickRecord): MissingTicks[] {
     const epochs = this.#epochsOf(topic);
     const progress = epochs.get(record.epoch);
-    if (progress === undefined) return this.#begin(topic, epochs, record);
+    if (progress === undefined) return begin(topic, epochs, record);
     const { seq } = record;
-    if (seq < progress.nextSeq) return late(topic, progress, record);
+    if (seq < progress.nextSeq) return fills(progress, seq) ? newsOf(topic, epochs, record) : [];
     const from = progress.nextSeq;
     progress.nextSeq = seq + 1;
-    return missingBetween(topic, progress, from, record);
+    return missingBefore(topic, epochs, from, record);
   }
 
-  /** The first record ever seen of a stream is where reading begins; a later epoch begins at 1. */
-  #begin(topic: string, epochs: Map<string, Progress>, record: TickRecord): MissingTicks[] {
-    const joined = epochs.size === 0;
-    const newest = joined || record.epoch > [...epochs.keys()].reduce((a, b) => (a > b ? a : b));
-    const progress: Progress = { nextSeq: record.seq + 1, holes: [] };
-    epochs.set(record.epoch, progress);
-    if (epochs.size > 2) epochs.delete(oldestOf(epochs));
-    if (joined || !newest) return record.type === "gap" ? [fromRecord(topic, record)] : [];
-    return missingBetween(topic, progress, 1, record);
-  }
-
-  #epochsOf(topic: string): Map<string, Progress> {
+  #epochsOf(topic: string): Epochs {
     const epochs = this.#streams.get(topic) ?? new Map<string, Progress>();
     this.#streams.delete(topic);
     this.#streams.set(topic, epochs);
@@ -75,60 +55,60 @@ function oldestOf(map: ReadonlyMap<string, unknown>): string {
   return map.keys().next().value ?? "";
 }
 
-/** Everything in `[from, record.seq)` is missing: explained by the record as far as it goes, holes beside it. */
-function missingBetween(topic: string, progress: Progress, from: number, record: TickRecord): MissingTicks[] {
-  const to = record.seq - 1;
-  if (record.type === "trade") return holes(topic, progress, record.epoch, [[from, to]]);
-  // Numbers that are not before the record's own belong to an earlier epoch.
-  if (record.fromSeq === undefined || record.toSeq === undefined || record.toSeq > to) {
-    return [...holes(topic, progress, record.epoch, [[from, to]]), fromRecord(topic, record)];
+/** The first record ever seen of a stream is where reading begins; a later epoch begins at 1. */
+function begin(topic: string, epochs: Epochs, record: TickRecord): MissingTicks[] {
+  const joined = epochs.size === 0;
+  const newest = [...epochs.keys()].every((epoch) => record.epoch > epoch);
+  epochs.set(record.epoch, { nextSeq: record.seq + 1, holes: [] });
+  if (epochs.size > maxEpochs) epochs.delete(oldestOf(epochs));
+  if (joined || !newest) return record.type === "gap" ? [toldBy(topic, record)] : [];
+  return missingBefore(topic, epochs, 1, record);
+}
+
+/** Everything in `[from, record.seq)`: explained by the record as far as it goes, holes beside it. */
+function missingBefore(topic: string, epochs: Epochs, from: number, record: TickRecord): MissingTicks[] {
+  const missing = explained(
+    hole(topic, record.epoch, [from, record.seq - 1]),
+    record.type === "gap" ? [record] : [],
+  );
+  for (const { reason, fromSeq, toSeq } of missing) {
+    if (reason === "hole") note(epochs.get(record.epoch), [fromSeq, toSeq]);
   }
-  const first = Math.max(record.fromSeq, from);
-  const last = record.toSeq;
-  // What the agent gave up may have arrived all the same; then nothing is missing.
-  if (first > last) return holes(topic, progress, record.epoch, [[from, to]]);
-  const before = holes(topic, progress, record.epoch, [[from, first - 1]]);
-  const after = holes(topic, progress, record.epoch, [[last + 1, to]]);
-  return [...before, explained(topic, record, first, last), ...after];
+  return [...missing, ...newsOf(topic, epochs, record)];
 }
 
-function explained(topic: string, record: Gap, fromSeq: number, toSeq: number): MissingTicks {
-  // Of the numbers that a crash leaves behind, nobody knows how many had been given to ticks.
-  const count = record.count === null ? null : toSeq - fromSeq + 1;
-  return { ...fromRecord(topic, record), count, fromSeq, toSeq };
+/** What a record tells beside numbers of its own epoch; those are accounted for wherever they should have been. */
+function newsOf(topic: string, epochs: Epochs, record: TickRecord): MissingTicks[] {
+  if (record.type === "trade" || explainedBy(record) !== undefined) return [];
+  const { ofEpoch, fromSeq = 1, toSeq } = record;
+  const earlier = ofEpoch === undefined ? undefined : epochs.get(ofEpoch);
+  if (earlier === undefined || toSeq === undefined) return [toldBy(topic, record)];
+  return endOf(earlier, topic, record, [fromSeq, toSeq]);
 }
 
-function fromRecord(topic: string, record: Gap): MissingTicks {
-  const { epoch, reason, count, fromSeq, toSeq } = record;
-  const range = fromSeq === undefined || toSeq === undefined ? {} : { fromSeq, toSeq };
-  return { topic, epoch, reason, count, ...range, record };
+/** How an epoch ended, of which everything was read until then. */
+function endOf(progress: Progress, topic: string, record: Gap, [from, toSeq]: Range): MissingTicks[] {
+  const fromSeq = Math.max(from, progress.nextSeq);
+  if (fromSeq > toSeq) return [];
+  progress.nextSeq = toSeq + 1;
+  note(progress, [fromSeq, toSeq]);
+  return [{ ...toldBy(topic, record), fromSeq, toSeq }];
 }
 
-function holes(topic: string, progress: Progress, epoch: string, ranges: readonly Range[]): MissingTicks[] {
-  const real = ranges.filter(([from, to]) => from <= to);
-  progress.holes.push(...real);
-  progress.holes.splice(0, progress.holes.length - maxHoles);
-  return real.map(([fromSeq, toSeq]) => ({
-    topic,
-    epoch,
-    reason: "hole" as const,
-    count: toSeq - fromSeq + 1,
-    fromSeq,
-    toSeq,
-  }));
+function note(progress: Progress | undefined, missing: Range): void {
+  progress?.holes.push(missing);
+  progress?.holes.splice(0, progress.holes.length - maxHoles);
 }
 
-/** A late record fills a reported hole; if it is a gap record about ticks without numbers, its news is new. */
-function late(topic: string, progress: Progress, record: TickRecord): MissingTicks[] {
-  const { seq } = record;
-  const index = progress.holes.findIndex(([from, to]) => from <= seq && seq <= to);
-  const hole = progress.holes[index];
-  if (hole === undefined) return [];
-  const [from, to] = hole;
+/** Takes a number out of the holes. @returns false when it was in none of them */
+function fills({ holes }: Progress, seq: number): boolean {
+  const index = holes.findIndex(([from, to]) => from <= seq && seq <= to);
+  const found = holes[index];
+  if (found === undefined) return false;
   const rest: Range[] = [
-    [from, seq - 1],
-    [seq + 1, to],
+    [found[0], seq - 1],
+    [seq + 1, found[1]],
   ];
-  progress.holes.splice(index, 1, ...rest.filter(([first, last]) => first <= last));
-  return record.type === "gap" && record.fromSeq === undefined ? [fromRecord(topic, record)] : [];
+  holes.splice(index, 1, ...rest.filter(([from, to]) => from <= to));
+  return true;
 }

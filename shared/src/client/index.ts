@@ -11,6 +11,6 @@ export type {
   RecordContext,
 } from "./consumer.ts";
 export { type ExclusiveOptions, subscribe } from "./exclusive-consumer.ts";
-export type { MissingTicks } from "./gaps.ts";
+export type { MissingTicks } from "./missing.ts";
 export { joinPool, type PoolOptions } from "./pool-consumer.ts";
 export { drainOnSignals } from "./signals.ts";

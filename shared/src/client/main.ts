@@ -1,5 +1,5 @@
 import { readCommandLine } from "../config/index.ts";
-import { exitCodeOf, report, runService } from "../service.ts";
+import { exitCodeOf, report, runService, warn } from "../service.ts";
 import { Consume } from "./command/consume.ts";
 import { type ConsumeConfig, program } from "./command/settings.ts";
 
@@ -16,7 +16,10 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Pro
 function configOf(args: readonly string[], env: NodeJS.ProcessEnv): ConsumeConfig | undefined {
   try {
     const commandLine = readCommandLine(program, args, env);
-    if ("config" in commandLine) return commandLine.config;
+    if ("config" in commandLine) {
+      warn(program.name, commandLine.warnings);
+      return commandLine.config;
+    }
     process.stdout.write(commandLine.print);
   } catch (error) {
     report(program.name, error);

@@ -5,7 +5,8 @@
  */
 import type { Clock } from "../clock.ts";
 import { EquipoiseError, reasonOf } from "../errors.ts";
-import { decodePayload, type TickRecord } from "../tick.ts";
+import { decodePayload } from "../payload.ts";
+import type { TickRecord } from "../tick.ts";
 import { topics } from "../topics.ts";
 import { Connection, type ConnectionOptions, type IncomingMessage } from "./connection.ts";
 import type { Consumer, ConsumerEvent, ConsumerStats, Finish, Handler } from "./consumer.ts";

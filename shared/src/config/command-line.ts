@@ -5,6 +5,7 @@ import { EquipoiseError, reasonOf } from "../errors.ts";
 import { version } from "../version.ts";
 import { type FlatSetting, flatten, type Loaded, loadConfig } from "./load.ts";
 import type { Config, Settings } from "./setting.ts";
+import { didYouMean } from "./suggestion.ts";
 
 export interface Program<S extends Settings> {
   name: string;
@@ -16,7 +17,13 @@ export interface Program<S extends Settings> {
 }
 
 /** Either a configuration to run with, or text to print before ending with exit code 0. */
-export type CommandLine<S extends Settings> = { config: Config<S> } | { print: string };
+export type CommandLine<S extends Settings> =
+  | {
+      config: Config<S>;
+      /** For people: what was given and has no effect. */
+      warnings: string[];
+    }
+  | { print: string };
 
 /**
  * Reads a command line.
@@ -34,7 +41,7 @@ export function readCommandLine<S extends Settings>(
   const file = typeof values.config === "string" ? values.config : env.EQUIPOISE_CONFIG || undefined;
   const loaded = loadConfig(program.settings, { flags, env, file });
   if (values["print-config"] === true) return { print: printConfig(loaded) };
-  return { config: loaded.config };
+  return { config: loaded.config, warnings: loaded.warnings };
 }
 
 function parseFlags(args: readonly string[], flat: readonly FlatSetting[]) {
@@ -65,7 +72,10 @@ function parse(
   try {
     return parseArgs({ args: [...args], options, allowNegative: true, strict: true });
   } catch (error) {
-    throw new EquipoiseError("EQ_USAGE", reasonOf(error).split(". ")[0] ?? "bad flags", { cause: error });
+    const reason = reasonOf(error).split(". ")[0] ?? "bad flags";
+    const [, unknown] = /^Unknown option '--([^']*)'$/.exec(reason) ?? [];
+    const meant = unknown === undefined ? "" : didYouMean(unknown, Object.keys(options));
+    throw new EquipoiseError("EQ_USAGE", `${reason}${meant}`, { cause: error });
   }
 }
 
@@ -126,8 +136,8 @@ function wrap(text: string, width: number): string[] {
 }
 
 /** YAML that can be used as a file, each value with its origin as a comment. */
-function printConfig<S extends Settings>({ config, origins, flat }: Loaded<S>): string {
-  const lines: string[] = [];
+function printConfig<S extends Settings>({ config, origins, flat, warnings }: Loaded<S>): string {
+  const lines = warnings.map((warning) => `# ${warning}`);
   let group: readonly string[] = [];
   for (const { key, path, setting } of flat) {
     const parents = path.slice(0, -1);

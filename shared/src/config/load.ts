@@ -8,6 +8,10 @@ import type * as z from "zod";
 import { EquipoiseError, reasonOf } from "../errors.ts";
 import { allowedKeys, wording } from "./issue.ts";
 import { type Config, isSetting, type Setting, type Settings } from "./setting.ts";
+import { didYouMean } from "./suggestion.ts";
+
+/** Of all variables. */
+const prefix = "EQUIPOISE_";
 
 /** Where a value came from, for people: `default`, `file /etc/x.yaml`, `EQUIPOISE_LISTEN`, `--listen`. */
 export type Origin = string;
@@ -25,6 +29,8 @@ export interface Loaded<S extends Settings> {
   config: Config<S>;
   origins: ReadonlyMap<string, Origin>;
   flat: readonly FlatSetting[];
+  /** What was given and has no effect. */
+  warnings: string[];
 }
 
 /** All settings with their flag and environment names; camel case becomes `--kebab-case` and `EQUIPOISE_SNAKE_CASE`. */
@@ -33,7 +39,7 @@ export function flatten(settings: Settings, path: string[] = []): FlatSetting[] 
     const here = [...path, name];
     if (!isSetting(value)) return flatten(value, here);
     const words = here.flatMap((part) => part.split(/(?=[A-Z])/)).map((word) => word.toLowerCase());
-    const variable = `EQUIPOISE_${words.join("_").toUpperCase()}`;
+    const variable = `${prefix}${words.join("_").toUpperCase()}`;
     return [{ key: here.join("."), path: here, setting: value, flag: words.join("-"), variable }];
   });
 }
@@ -62,7 +68,17 @@ export function loadConfig<S extends Settings>(settings: S, inputs: Inputs): Loa
       found.origin === "default" ? found.value : checked(item, found.value, found.origin),
     );
   }
-  return { config: config as Config<S>, origins, flat };
+  return { config: config as Config<S>, origins, flat, warnings: strayVariables(flat, inputs.env) };
+}
+
+/** The environment is shared with others, so that a variable that means nothing here is no error. */
+function strayVariables(flat: readonly FlatSetting[], env: Inputs["env"]): string[] {
+  const known = [...flat.map(({ variable }) => variable), `${prefix}CONFIG`];
+  const stray = Object.keys(env).filter((name) => name.startsWith(prefix) && !known.includes(name));
+  return stray.map((name) => {
+    const meant = didYouMean(name, known, prefix);
+    return `the variable ${name} is no setting and has no effect${meant}`;
+  });
 }
 
 function find(
@@ -104,8 +120,13 @@ function badValue(
   const shown = secret ? "(hidden)" : (JSON.stringify(at) ?? "missing");
   if (issue?.code === "unrecognized_keys") {
     const keys = issue.keys.map((name) => [path, name].join(".")).join(", ");
-    const allowed = allowedKeys(schema, issue.path)?.join(", ") ?? "no other keys";
-    return new EquipoiseError("EQ_CONFIG_UNKNOWN_KEY", `${keys}, from ${origin}; allowed here: ${allowed}`);
+    const allowed = allowedKeys(schema, issue.path);
+    const meant = didYouMean(issue.keys[0] ?? "", allowed ?? []);
+    const here = allowed?.join(", ") ?? "no other keys";
+    return new EquipoiseError(
+      "EQ_CONFIG_UNKNOWN_KEY",
+      `${keys}, from ${origin}${meant}; allowed here: ${here}`,
+    );
   }
   const detail = `${path} is ${shown}, from ${origin}: ${issue?.message ?? "not allowed"}`;
   return new EquipoiseError("EQ_CONFIG_BAD_VALUE", detail);
@@ -113,7 +134,7 @@ function badValue(
 
 function readFile(file: string, settings: Settings): Map<string, unknown> {
   const values = new Map<string, unknown>();
-  collect(parseFile(file), settings, [], file, values);
+  collect(parseFile(file), settings, { path: [], file, all: settings }, values);
   return values;
 }
 
@@ -128,13 +149,15 @@ function parseFile(file: string): unknown {
   }
 }
 
-function collect(
-  value: unknown,
-  settings: Settings,
-  path: string[],
-  file: string,
-  into: Map<string, unknown>,
-): void {
+interface Place {
+  path: string[];
+  file: string;
+  /** All settings of the program. */
+  all: Settings;
+}
+
+function collect(value: unknown, settings: Settings, place: Place, into: Map<string, unknown>): void {
+  const { path, file } = place;
   // A group of which every key is commented out.
   if (value === null) return;
   if (typeof value !== "object" || Array.isArray(value)) {
@@ -147,16 +170,17 @@ function collect(
   for (const [name, inner] of Object.entries(value)) {
     const here = [...path, name];
     const known = Object.hasOwn(settings, name) ? settings[name] : undefined;
-    if (known === undefined) {
-      const allowed = Object.keys(settings).join(", ");
-      throw new EquipoiseError(
-        "EQ_CONFIG_UNKNOWN_KEY",
-        `${here.join(".")} in ${file}; allowed here: ${allowed}`,
-      );
-    }
+    if (known === undefined) throw unknownKey(here.join("."), settings, place);
     if (isSetting(known)) into.set(here.join("."), inner);
-    else collect(inner, known, here, file, into);
+    else collect(inner, known, { ...place, path: here }, into);
   }
+}
+
+function unknownKey(key: string, settings: Settings, { file, all }: Place): EquipoiseError {
+  const keys = flatten(all).map((item) => item.key);
+  const allowed = Object.keys(settings).join(", ");
+  const detail = `${key} in ${file}${didYouMean(key, keys)}; allowed here: ${allowed}`;
+  return new EquipoiseError("EQ_CONFIG_UNKNOWN_KEY", detail);
 }
 
 function put(config: Record<string, unknown>, path: string[], value: unknown): void {

@@ -2,9 +2,9 @@ import { EquipoiseError } from "@equipoise/shared";
 import { test } from "tap";
 import type { AgentAnswer } from "../../../shared/src/client/agent-requests.ts";
 import { GapFiller } from "../../../shared/src/client/gap-filler.ts";
-import type { MissingTicks } from "../../../shared/src/client/gaps.ts";
+import type { MissingTicks } from "../../../shared/src/client/missing.ts";
 import { FakeClock } from "../../agent/support.ts";
-import { topic, trade } from "./fixtures.ts";
+import { gap, topic, trade } from "./fixtures.ts";
 
 const hole = (fromSeq: number, toSeq: number): MissingTicks => ({
   topic,
@@ -75,6 +75,38 @@ test("an agent that does not answer is left alone for a minute, and its holes ar
   clock.advance(60_000);
   await filled(filler, hole(7, 7));
   t.equal(asked, 2);
+});
+
+test("an agent with too many requests is asked again, not left alone", async (t) => {
+  let asked = 0;
+  const clock = new FakeClock();
+  const { filler, events } = fillerWith(() => {
+    asked += 1;
+    clock.advance(0);
+    if (asked < 3) setImmediate(() => clock.advance(1_000));
+    if (asked < 3) throw new EquipoiseError("EQ_LIMIT_REACHED", "pi-7: too many requests in a second");
+    return { records: [trade(1)], outcome: {} };
+  }, clock);
+  t.same(await filled(filler, hole(1, 2)), ["1", "1 missing: 2 to 2"]);
+  t.same([asked, events], [3, ["resent"]]);
+});
+
+test("what stays missing has the reason of the gap record that comes with the answer", async (t) => {
+  const records = [trade(2), gap(7, { count: 3, fromSeq: 3, toSeq: 5 })];
+  const { filler } = fillerWith(() => ({ records, outcome: {} }));
+  const reasons: unknown[] = [];
+  for await (const item of filler.fill(hole(1, 8)))
+    reasons.push("type" in item ? item.seq : [item.reason, item.fromSeq, item.toSeq]);
+  t.same(reasons, [["hole", 1, 1], 2, ["evicted", 3, 5], ["hole", 6, 6], 7, ["hole", 8, 8]]);
+});
+
+test("of an earlier epoch the agent is asked, and what it lacks stays as uncertain as it was", async (t) => {
+  const record = gap(1, { epoch: "01K", reason: "corrupt", ofEpoch: "01J", toSeq: 9 });
+  const { filler } = fillerWith(() => ({ records: [trade(4)], outcome: {} }));
+  const items: unknown[] = [];
+  for await (const item of filler.fill({ ...hole(3, 9), reason: "corrupt", count: null, record }))
+    items.push("type" in item ? item.seq : [item.reason, item.epoch, item.count, item.fromSeq, item.toSeq]);
+  t.same(items, [["corrupt", "01J", null, 3, 3], 4, ["corrupt", "01J", null, 5, 9]]);
 });
 
 test("what the agent itself has given up, and other people's topics, are not asked for", async (t) => {

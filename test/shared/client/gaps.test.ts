@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { test } from "tap";
-import { GapDetector, type MissingTicks } from "../../../shared/src/client/gaps.ts";
+import { GapDetector } from "../../../shared/src/client/gaps.ts";
+import type { MissingTicks } from "../../../shared/src/client/missing.ts";
 import { gap, topic, trade } from "./fixtures.ts";
 
 const short = ({ reason, count, fromSeq, toSeq }: MissingTicks): unknown[] => [reason, count, fromSeq, toSeq];
@@ -81,6 +82,39 @@ test("a new epoch begins at 1; its first record may report what the old one lost
     ["crash", 2, 11, 12],
   ]);
   t.same(observeAll([trade(1, next), trade(10), trade(11), trade(2, next)]), [], "an older epoch comes late");
+});
+
+test("how an epoch ended is told by the next one, of that only what was not read", async (t) => {
+  const next = { epoch: "01K", reason: "corrupt" as const, ofEpoch: "01J", toSeq: 300 };
+  const last = (seq: number): MissingTicks[] => {
+    const detector = new GapDetector();
+    detector.observe(topic, trade(10));
+    detector.observe(topic, trade(seq));
+    return [...detector.observe(topic, gap(1, next)), ...detector.observe(topic, gap(1, next))];
+  };
+  t.match(last(11), [{ epoch: "01J", reason: "corrupt", count: null, fromSeq: 12, toSeq: 300 }]);
+  t.match(last(300), [{ fromSeq: 11, toSeq: 299 }].slice(1), "all was read, or told before");
+  const joined = new GapDetector().observe(topic, gap(1, next));
+  t.same(joined.map(short), [["corrupt", null, undefined, undefined]], "nobody knows what was read before");
+});
+
+test("records of an epoch that has ended still fill its holes", async (t) => {
+  const detector = new GapDetector();
+  detector.observe(topic, trade(10));
+  detector.observe(topic, gap(1, { epoch: "01K", reason: "corrupt", ofEpoch: "01J", toSeq: 20 }));
+  const feed = gap(15, { reason: "feed", count: 2 });
+  t.same([feed, feed].flatMap((record) => detector.observe(topic, record)).map(short), [
+    ["feed", 2, undefined, undefined],
+  ]);
+});
+
+test("a gap record that knows only where its range ends explains what is missing up to there", async (t) => {
+  const record = gap(30, { reason: "corrupt", count: null, toSeq: 25 });
+  t.same(observeAll([trade(10), record]), [
+    ["corrupt", null, 11, 25],
+    ["hole", 4, 26, 29],
+  ]);
+  t.same(observeAll([trade(10), trade(29), record]), [["hole", 18, 11, 28]], "reported once");
 });
 
 test("streams are told apart, and beyond maxStreams the longest-silent one is forgotten", async (t) => {

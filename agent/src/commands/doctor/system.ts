@@ -1,5 +1,5 @@
 /** What runs the agent: Node, the C library, the processor, the clock. */
-import { type Clock, systemClock } from "@equipoise/shared";
+import { type Clock, sqliteSystemFault, systemClock } from "@equipoise/shared";
 import pino from "pino";
 import { Synchronisation } from "../../clock/synchronisation.ts";
 import { type Finding, fail, ok, warn } from "./check.ts";
@@ -11,13 +11,10 @@ export function node(running = process.version): Finding {
   return ok("node", running);
 }
 
-/** better-sqlite3 comes compiled for these; nothing is compiled on a device. */
 export function architecture(arch: string = process.arch): Finding {
-  if (arch === "x64" || arch === "arm64") return ok("architecture", arch);
-  return fail(
-    "architecture",
-    `${arch}: there is no SQLite binary for it, so the buffer cannot work; on a Raspberry Pi install the 64-bit system`,
-  );
+  const fault = sqliteSystemFault(arch);
+  if (fault === undefined) return ok("architecture", arch);
+  return fail("architecture", `${fault}; on a Raspberry Pi install the 64-bit system`);
 }
 
 export function libc(glibc: string | undefined = runningGlibc()): Finding {

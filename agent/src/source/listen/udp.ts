@@ -1,15 +1,24 @@
-/** Normalised trades from local programs in datagrams, one JSON object a line. What comes while the sink is full is
- * dropped, counted and said: a datagram cannot be made to wait. */
+/**
+ * Normalised trades from local programs in datagrams, one JSON object a line. What comes while the sink is full is
+ * dropped, counted and said: a datagram cannot be made to wait. That, what cannot be read and what the system drops
+ * before it is read becomes gap records.
+ */
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
-import { type Clock, EquipoiseError, type Logger, limits } from "@equipoise/shared";
+import { type Clock, EquipoiseError, type Logger, limits, type VenueTrade } from "@equipoise/shared";
 import { Course } from "../course.ts";
 import { Intake } from "../intake.ts";
 import { tooLong } from "../lines.ts";
 import { parseNormalisedTrade } from "../normalised.ts";
 import type { Source, SourceStatus, TickSink } from "../source.ts";
 import type { ListenSpec } from "../spec.ts";
+import { Unread, type UnreadStream } from "../unread.ts";
 import { listening, sayAddress } from "./listening.ts";
+import { droppedDatagrams } from "./udp-drops.ts";
+
+const dropsPeriodMs = 1_000;
+/** Whose gaps are told; a program that invents symbols must not fill the memory. */
+const maxStreams = 1_000;
 
 export class UdpSource implements Source {
   /** Lines dropped because the sink was full; they count as skipped. */
@@ -21,7 +30,16 @@ export class UdpSource implements Source {
   readonly #socket: Socket;
   readonly #course = new Course();
   #sink: TickSink | undefined;
+  readonly #unread: Unread;
+  /** Those that have had a trade. */
+  readonly #streams = new Map<string, UnreadStream>();
   #full = false;
+  /** When something was read last, wall clock. */
+  #readTimeUs: number;
+  /** Datagrams that the system has dropped; they count as skipped too. */
+  #systemDrops = 0;
+  #dropsTimeUs: number;
+  #cancelDrops = (): void => {};
 
   constructor(spec: ListenSpec, clock: Clock, logger: Logger) {
     this.#spec = spec;
@@ -29,12 +47,22 @@ export class UdpSource implements Source {
     this.#logger = logger;
     this.#intake = new Intake(spec.text, logger);
     this.#socket = createSocket(isIPv6(spec.host) ? "udp6" : "udp4");
+    this.#readTimeUs = this.#nowUs();
+    this.#dropsTimeUs = this.#readTimeUs;
+    this.#unread = new Unread({
+      clock,
+      streams: () => this.#streams.values(),
+      gap: (stream, missing) => {
+        const sink = this.#sink;
+        if (sink !== undefined && !this.#intake.putGap({ ...stream, ...missing }, sink)) this.#wait(sink);
+      },
+    });
   }
 
   status(): SourceStatus {
     const { ticks, skipped, gaps } = this.#intake;
-    const { text: spec } = this.#spec;
-    return { spec, state: this.#course.state, ticks, skipped: skipped + this.dropped, gaps, done: null };
+    const all = skipped + this.dropped + this.#systemDrops;
+    return { spec: this.#spec.text, state: this.#course.state, ticks, skipped: all, gaps, done: null };
   }
 
   async open(): Promise<void> {
@@ -47,8 +75,13 @@ export class UdpSource implements Source {
 
   async run(sink: TickSink): Promise<void> {
     this.#sink = sink;
+    this.#cancelDrops = this.#clock.every(dropsPeriodMs, () => {
+      this.#checkDrops().catch(this.#course.fail);
+    });
     await this.#course.run(() => {
+      this.#cancelDrops();
       this.#socket.close();
+      this.#unread.stop();
       this.#intake.end();
     });
   }
@@ -66,31 +99,56 @@ export class UdpSource implements Source {
   }
 
   #takeLine(text: string, sink: TickSink): void {
-    if (this.#full) {
-      this.dropped += 1;
-      return;
-    }
-    const receivedTimeUs = Math.round(this.#clock.wallMs() * 1000);
+    const nowUs = this.#nowUs();
+    const trade = this.#full ? this.#drop() : this.#read(text, nowUs);
+    if (trade === undefined) return this.#unread.note(text, this.#readTimeUs, nowUs);
+    this.#readTimeUs = nowUs;
+    this.#know(trade);
+    if (!this.#intake.put(trade, sink)) this.#wait(sink);
+  }
+
+  #read(text: string, receivedTimeUs: number): VenueTrade | undefined {
     const line = Buffer.byteLength(text) > limits.maxRecordBytes ? tooLong : text;
-    const trade = this.#intake.next(line, (whole) => parseNormalisedTrade(whole, receivedTimeUs));
-    if (trade !== undefined && !this.#intake.put(trade, sink)) this.#wait(sink);
+    return this.#intake.next(line, (whole) => parseNormalisedTrade(whole, receivedTimeUs));
+  }
+
+  #drop(): undefined {
+    this.dropped += 1;
+  }
+
+  #know({ venue, symbol }: VenueTrade): void {
+    if (this.#streams.size < maxStreams) this.#streams.set(`${venue}/${symbol}`, { venue, symbol });
+  }
+
+  async #checkDrops(): Promise<void> {
+    const drops = (await droppedDatagrams(this.#socket.address())) ?? 0;
+    const [sinceUs, nowUs] = [this.#dropsTimeUs, this.#nowUs()];
+    this.#dropsTimeUs = nowUs;
+    const more = drops - this.#systemDrops;
+    if (more <= 0) return;
+    this.#systemDrops = drops;
+    this.#sayDropped(`${more} datagrams: the socket's buffer was full`, more);
+    this.#unread.note("", sinceUs, nowUs);
   }
 
   #wait(sink: TickSink): void {
+    if (this.#full) return;
     this.#full = true;
     const before = this.dropped;
     sink.room().then(() => {
       this.#full = false;
-      if (this.dropped > before) this.#sayDropped(this.dropped - before);
+      const dropped = this.dropped - before;
+      if (dropped > 0) this.#sayDropped(`${dropped} lines: buffer.maxBytes`, dropped);
     }, this.#course.fail);
   }
 
-  #sayDropped(dropped: number): void {
-    const error = new EquipoiseError(
-      "EQ_LIMIT_REACHED",
-      `${this.#spec.text} dropped ${dropped} lines: buffer.maxBytes`,
-    );
+  #sayDropped(what: string, dropped: number): void {
+    const error = new EquipoiseError("EQ_LIMIT_REACHED", `${this.#spec.text} dropped ${what}`);
     const fields = { event: "sourceDropped", code: error.code, source: this.#spec.text, dropped };
     this.#logger.warn(fields, error.line);
+  }
+
+  #nowUs(): number {
+    return Math.round(this.#clock.wallMs() * 1000);
   }
 }

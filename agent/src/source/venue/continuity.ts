@@ -49,6 +49,11 @@ export class Continuity {
     this.#options.gap({ reason: "feed", count: null, fromTimeUs, toTimeUs });
   }
 
+  /** True when the symbol is subscribed and no id would tell of a trade that was not read. */
+  get isBlind(): boolean {
+    return this.#known && !this.#sequence.begun;
+  }
+
   /** Lets out what waits behind holes. */
   settle(): void {
     this.#sequence.settle();

@@ -61,6 +61,11 @@ export class Feed {
     for (const continuity of this.#continuities.values()) continuity.regained(timeUs);
   }
 
+  /** The symbols of which no id would tell that a trade was not read. */
+  blindSymbols(): string[] {
+    return [...this.#continuities].filter(([, { isBlind }]) => isBlind).map(([symbol]) => symbol);
+  }
+
   settle(): void {
     for (const continuity of this.#continuities.values()) continuity.settle();
   }

@@ -3,6 +3,7 @@ import { type Clock, EquipoiseError, type Logger, type Missing, type VenueTrade 
 import { Course } from "../course.ts";
 import { Intake } from "../intake.ts";
 import type { Source, SourceStatus, TickSink } from "../source.ts";
+import { Unread } from "../unread.ts";
 import { specText, type VenueSpec } from "../venue-specs.ts";
 import { Feed } from "./feed.ts";
 import { Session } from "./session.ts";
@@ -21,10 +22,13 @@ export class VenueSource implements Source {
   readonly #intake: Intake;
   readonly #feed: Feed;
   readonly #session: Session;
+  readonly #unread: Unread;
   readonly #course = new Course();
   #spec: VenueSpec;
   #sink: TickSink | undefined;
   #waiting = false;
+  /** When the last frame came, wall clock; undefined before the first. */
+  #heardTimeUs: number | undefined;
 
   constructor(options: VenueSourceOptions) {
     const { spec, clock, random, logger } = options;
@@ -35,6 +39,11 @@ export class VenueSource implements Source {
       clock,
       trade: (trade) => this.#put(trade),
       gap: (symbol, missing) => this.#putGap(symbol, missing),
+    });
+    this.#unread = new Unread({
+      clock,
+      streams: () => this.#feed.blindSymbols().map((symbol) => ({ venue: spec.venue.name, symbol })),
+      gap: ({ symbol }, missing) => this.#putGap(symbol, missing),
     });
     this.#session = new Session({
       venue: spec.venue,
@@ -86,6 +95,7 @@ export class VenueSource implements Source {
     await this.#course.run(() => {
       this.#session.stop();
       this.#feed.settle();
+      this.#unread.stop();
       this.#intake.end();
       this.#say("sourceEnded", "ended", { ...this.status(), repeated: this.repeated });
     });
@@ -96,7 +106,11 @@ export class VenueSource implements Source {
   }
 
   #read(frame: string): VenueMessage[] | undefined {
-    return this.#intake.next(frame, (text) => this.#options.spec.venue.read(text, this.#nowUs()));
+    const nowUs = this.#nowUs();
+    const messages = this.#intake.next(frame, (text) => this.#options.spec.venue.read(text, nowUs));
+    if (messages === undefined) this.#unread.note(frame, this.#heardTimeUs ?? nowUs, nowUs);
+    this.#heardTimeUs = nowUs;
+    return messages;
   }
 
   #take(ticks: VenueTick[], snapshot: boolean): void {

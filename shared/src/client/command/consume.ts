@@ -7,7 +7,7 @@ import type { TickRecord } from "../../tick.ts";
 import { readTlsFiles } from "../../tls.ts";
 import type { Consumer, ConsumerEvent, ConsumerOptions, RecordContext } from "../consumer.ts";
 import { subscribe } from "../exclusive-consumer.ts";
-import type { MissingTicks } from "../gaps.ts";
+import type { MissingTicks } from "../missing.ts";
 import { joinPool } from "../pool-consumer.ts";
 import { JsonOutput } from "./json-output.ts";
 import type { Output } from "./output.ts";

@@ -1,5 +1,5 @@
 import type { Writable } from "node:stream";
-import type { MissingTicks } from "../gaps.ts";
+import type { MissingTicks } from "../missing.ts";
 import type { HandledRecord, Output } from "./output.ts";
 
 /** One JSON object per line: each record with what this command adds, and `missing` objects between them. */

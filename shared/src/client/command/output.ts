@@ -1,6 +1,6 @@
 import type { TickRecord } from "../../tick.ts";
 import type { ConsumerEvent, ConsumerStats } from "../consumer.ts";
-import type { MissingTicks } from "../gaps.ts";
+import type { MissingTicks } from "../missing.ts";
 
 /** A record as this command has handled it. */
 export interface HandledRecord {

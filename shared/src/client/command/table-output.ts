@@ -5,7 +5,7 @@ import { styleText } from "node:util";
 import { createLogUpdate } from "log-update";
 import type { Clock } from "../../clock.ts";
 import type { ConsumerEvent } from "../consumer.ts";
-import type { MissingTicks } from "../gaps.ts";
+import type { MissingTicks } from "../missing.ts";
 import type { HandledRecord, Output, Status } from "./output.ts";
 import { type StreamRow, StreamTable, showDuration } from "./stream-table.ts";
 

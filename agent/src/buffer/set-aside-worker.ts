@@ -1,0 +1,10 @@
+/** The thread that reads what was set aside. */
+import { parentPort, workerData } from "node:worker_threads";
+import type { EarlierRange } from "./protocol.ts";
+import { SetAside } from "./set-aside.ts";
+
+const setAside = new SetAside((workerData as { directory: string }).directory);
+
+parentPort?.on("message", ({ wanted, limit }: { wanted: EarlierRange; limit: number }) => {
+  parentPort?.postMessage(setAside.range(wanted, limit));
+});

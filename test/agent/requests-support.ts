@@ -1,0 +1,31 @@
+/** A real agent behind a real broker, and somebody who asks it. */
+import { systemClock } from "@equipoise/shared";
+import { AgentRequests } from "../../shared/src/client/agent-requests.ts";
+import { startBroker, temporaryDirectory } from "../support/broker.ts";
+import { MqttClient } from "../support/mqtt-client.ts";
+import type { Program } from "../support/program.ts";
+import { counting, startAgent, tradeLine } from "./support.ts";
+
+type Teardown = { teardown(callback: () => unknown): unknown };
+
+export const stream = { venue: "binance", symbol: "BTCUSDT" };
+
+/** An agent that has had some ticks acknowledged, and somebody who asks it. */
+export async function startAsked(t: Teardown, ticks: number, ...args: string[]) {
+  const broker = await startBroker(t, { args: ["--durability", "memory"] });
+  const watcher = await MqttClient.connect(t, broker.port, "watcher");
+  await watcher.subscribe("ticks/#");
+  const dataDir = await temporaryDirectory(t);
+  const agent = startAgent(t, dataDir, broker.url, "--source", "stdin:", ...args);
+  await agent.event("connected");
+  feed(agent, 1, ticks);
+  for (let n = 1; n <= ticks; n += 1) await watcher.receive();
+  const requests = new AgentRequests({ clientId: "asker", clean: true, keepaliveS: 30, clock: systemClock });
+  t.teardown(() => requests.stop());
+  const ask = (method: string, body: object = {}) => requests.ask(broker.url, "pi-7", method, body, 5_000);
+  return { broker, agent, watcher, ask, dataDir };
+}
+
+export function feed(agent: Program, from: number, to: number): void {
+  for (const n of counting(from, to)) agent.child.stdin.write(tradeLine(n));
+}
