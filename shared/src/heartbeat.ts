@@ -31,6 +31,8 @@ export interface AgentHeartbeat {
   timeMs: number;
   uptimeMs: number;
   buffer: {
+    /** `full` at one of its bounds, where `whenFull` says what happens; `refused` while the disk takes no writes. */
+    state: "open" | "full" | "refused";
     /** Not acknowledged yet. */
     ticks: number;
     /** Of the database. */

@@ -1,4 +1,7 @@
 /** The agent's commands, its control socket and its HTTP endpoints, on real processes. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import Sqlite from "better-sqlite3";
 import { test } from "tap";
 import { parseCounters } from "../../agent/src/telemetry/network.ts";
 import { parseThrottling } from "../../agent/src/telemetry/throttling.ts";
@@ -120,4 +123,37 @@ test("a Pi's throttling bits and Linux' network counters are read as documented"
 `;
   t.same(parseCounters(text), { receivedBytes: 105, sentBytes: 26 });
   t.end();
+});
+
+test("the doctor knows what an earlier run has left: of another agent, of a newer version, damaged", async (t) => {
+  const dataDir = await temporaryDirectory(t);
+  const agent = startAgent(t, dataDir, nowhere, "--source", "stdin:");
+  await agent.event("ready");
+  agent.child.stdin.write(tradeLine(1));
+  await agent.line(({ buffered }) => buffered === 1);
+  const path = join(dataDir, "buffer.db");
+  const look = async (agentId: string) => {
+    const flags = ["--agent-id", agentId, "--data-dir", dataDir, "--broker", nowhere];
+    const { lines } = await run(t, "doctor", "--json", ...flags);
+    const findings = JSON.parse(String(lines[0]?.text)) as {
+      name: string;
+      verdict: string;
+      detail: string;
+    }[];
+    return findings.filter(({ name }) => name === "buffer" || name === "symbols");
+  };
+  t.match(await look("pi-7"), [{ verdict: "ok", detail: "in use by the running agent" }]);
+  await agent.stop("SIGTERM");
+  t.match(await look("pi-7"), [{ verdict: "ok", detail: "1 ticks wait in it" }]);
+  t.match(await look("pi-8"), [{ verdict: "fail", detail: /^EQ_AGENT_ID_CHANGED.* 1 ticks of pi-7/ }]);
+  const db = new Sqlite(path);
+  db.pragma("user_version = 99");
+  db.close();
+  await writeFile(join(dataDir, "symbols.json"), "{");
+  t.match(await look("pi-7"), [
+    { verdict: "fail", detail: /^EQ_STORE_NEWER/ },
+    { verdict: "fail", detail: /^EQ_CONFIG_UNREADABLE/ },
+  ]);
+  await writeFile(path, "no database".repeat(1_000));
+  t.match((await look("pi-7"))[0], { verdict: "warn", detail: /set it aside/ });
 });

@@ -3,11 +3,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { decodePayload, systemClock } from "@equipoise/shared";
 import { test } from "tap";
+import { merged, type SymbolChanges, SymbolChangesFile } from "../../agent/src/source/symbol-changes.ts";
 import { applied } from "../../agent/src/source/venue-specs.ts";
 import { AgentRequests } from "../../shared/src/client/agent-requests.ts";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
-import { startAgent, until } from "./support.ts";
+import { counting, startAgent, until } from "./support.ts";
 import { type VenueClient, VenueServer } from "./venue-server.ts";
 
 const tradeFrame = (symbol: string, id: number): string =>
@@ -76,6 +77,39 @@ test("changes apply over whatever is configured", (t) => {
   t.same(applied(["stdin:"], { okx: { add: ["X-Y"], remove: [] } }), ["stdin:", "okx:X-Y"]);
   t.same(applied(texts, { kraken: { add: ["A"], remove: [] } }), ["stdin:", "kraken:A,B", "kraken:C"]);
   t.end();
+});
+
+test("more symbols than one source may have go to a second one", (t) => {
+  const many = counting(1, 450).map((n) => `S${n}`);
+  const after = applied(["kraken:A,B", "kraken:C"], { kraken: { add: many, remove: ["C"] } });
+  t.same(
+    after.map((text) => text.split(",").length),
+    [200, 200, 52],
+  );
+  t.end();
+});
+
+test("symbols that come and go at run time alone are not remembered for ever", (t) => {
+  const configured = new Set(["A", "B"]);
+  let changes: SymbolChanges | undefined;
+  for (const n of counting(1, 3_000)) {
+    changes = merged(changes, { add: [`S${n}`], remove: [] }, configured);
+    if (n > 3) changes = merged(changes, { add: [], remove: [`S${n - 3}`] }, configured);
+  }
+  t.same(changes, { add: ["S2998", "S2999", "S3000"], remove: [] });
+  t.same(merged(changes, { add: ["A"], remove: ["B", "S2998", "S2999"] }, configured), {
+    add: ["S3000"],
+    remove: ["B"],
+  });
+  t.end();
+});
+
+test("changes beyond what the next start would read are refused", async (t) => {
+  const file = new SymbolChangesFile(await temporaryDirectory(t));
+  const names = (count: number): string[] => counting(1, count).map((n) => `S${n}`);
+  file.write({ okx: { add: names(1_000), remove: [] } });
+  t.throws(() => file.write({ okx: { add: names(1_001), remove: [] } }), { code: "EQ_LIMIT_REACHED" });
+  t.equal(file.read().okx?.add.length, 1_000);
 });
 
 test("a file of changes that was damaged is one clear line at the start", async (t) => {

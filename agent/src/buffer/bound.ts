@@ -5,6 +5,8 @@ export type WhenFull = "block" | "dropOldest" | "dropNewest";
 
 /** Work goes on when the buffer is this much below its bound, so that it does not stutter there. */
 const resumeShare = 0.95;
+/** A run of losses is over when nothing more was evicted for so long. */
+export const calmMs = 5_000;
 
 const policies: Record<WhenFull, string> = {
   block: "the sources pause",
@@ -20,11 +22,17 @@ export class Bound {
   #diskLow = false;
   #isReached = false;
   #isReported = false;
+  #evictedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(maxBytes: number, whenFull: WhenFull, logger: Logger) {
     this.#maxBytes = maxBytes;
     this.#whenFull = whenFull;
     this.#logger = logger;
+  }
+
+  /** Whether the log says that it is at its bound. */
+  get isReported(): boolean {
+    return this.#isReported;
   }
 
   get usedBytes(): number {
@@ -45,9 +53,18 @@ export class Bound {
     return isReached;
   }
 
-  /** Ticks were evicted, which keeps the bound from being reached; said once, until {@link relieved}. */
-  evicted(): void {
+  /**
+   * Ticks were evicted, which keeps the bound from being reached; said once, until {@link relieved}.
+   * @param nowMs monotonic
+   */
+  evicted(nowMs: number): void {
+    this.#evictedAtMs = nowMs;
     if (!this.#isReported) this.#report(true);
+  }
+
+  /** Ticks were evicted a moment ago: a commit that found room does not mean that there will be some for the next. */
+  isEvicting(nowMs: number): boolean {
+    return nowMs - this.#evictedAtMs < calmMs;
   }
 
   relieved(): void {

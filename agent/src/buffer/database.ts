@@ -34,8 +34,9 @@ export class Database {
     return this.pragma("user_version");
   }
 
-  configure(): void {
-    this.sqlite.pragma("auto_vacuum = INCREMENTAL"); // takes effect only before the first table
+  /** @param isNew before its first table; what only takes effect then would still need room on the disk later */
+  configure(isNew: boolean): void {
+    if (isNew) this.sqlite.pragma("auto_vacuum = INCREMENTAL");
     const mode = this.sqlite.pragma("journal_mode = WAL", { simple: true });
     if (mode !== "wal")
       throw new EquipoiseError("EQ_STORE_FAILED", `${this.path}: no WAL, the mode is ${mode}`);
@@ -121,6 +122,7 @@ export function lockDirectory(directory: string): Sqlite.Database {
   try {
     ensureDirectory(directory);
     const lock = new Sqlite(join(directory, "lock.db"), { timeout: 0 });
+    lock.pragma("journal_mode = MEMORY"); // nothing is written: a full disk must not keep the agent from its ticks
     lock.exec("BEGIN EXCLUSIVE");
     return lock;
   } catch (error) {

@@ -2,6 +2,7 @@
 import type { Clock, Logger } from "@equipoise/shared";
 import type { WhenFull } from "./bound.ts";
 import type { Bounds } from "./protocol.ts";
+import type { RoomState } from "./room.ts";
 
 export interface BufferOptions {
   agentId: string;
@@ -26,6 +27,7 @@ export interface BufferOptions {
 }
 
 export interface BufferStats {
+  state: RoomState;
   /** Not yet acknowledged. */
   ticks: number;
   /** Of the database. */

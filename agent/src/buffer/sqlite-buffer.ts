@@ -16,7 +16,7 @@ import {
 import type { Archive, RecordRange } from "../requests/archive.ts";
 import type { BacklogPage } from "./backlog.ts";
 import { Batch, type NumberedTick } from "./batch.ts";
-import { Bound } from "./bound.ts";
+import { Bound, calmMs } from "./bound.ts";
 import { createEpoch } from "./epoch.ts";
 import { GroupCommit, lazyMs } from "./group-commit.ts";
 import { keptRecords } from "./kept.ts";
@@ -25,6 +25,7 @@ import { Outlet } from "./outlet.ts";
 import type { Commit, Committed, LostRange, Opened, StoreOptions } from "./protocol.ts";
 import type { BufferedTick, Stream, TickQueue } from "./queue.ts";
 import { RenewableStore } from "./renewable-store.ts";
+import { lookMs, Room } from "./room.ts";
 import { SetAsideThread } from "./set-aside-thread.ts";
 import { Settlement } from "./settlement.ts";
 import { type NumberedStream, reserveIsLow, Streams, storedWithReserve } from "./streams.ts";
@@ -32,8 +33,6 @@ import type { StoreThread } from "./thread.ts";
 import { aboutRange, afterCrash, afterDamage, unread } from "./told.ts";
 import { Uptime } from "./uptime.ts";
 
-const maxWaitingTicks = 4_096;
-const maxWaitingBytes = 4 * 2 ** 20;
 /** After so many acknowledgements of ticks that are on the disk they are written down soon. */
 const settledTicks = 1_000;
 const settleLatencyMs = 50;
@@ -49,9 +48,9 @@ export class SqliteBuffer implements TickQueue, Archive {
   readonly #outlet: Outlet;
   readonly #settlement = new Settlement();
   readonly #bound: Bound;
+  readonly #room: Room;
   readonly #newest = new Map<Stream, BufferedTick>();
   readonly #latest = new Map<Stream, string>();
-  readonly #roomWaiters: (() => void)[] = [];
   #streams: Streams;
   #epoch = "";
   /** The position of the next tick. */
@@ -59,7 +58,6 @@ export class SqliteBuffer implements TickQueue, Archive {
   #clean = true;
   /** What no gap record on the disk tells of. */
   #untold: LostRange[] = [];
-  #intakeEnded = false;
   #readable: () => void = () => undefined;
 
   constructor(options: BufferOptions) {
@@ -81,9 +79,10 @@ export class SqliteBuffer implements TickQueue, Archive {
       logger,
       commit: (batch) => this.#commit(batch),
       firstUnsettled: (batch) => this.#settlement.firstUnsettled(batch),
-      committed: () => this.#letIn(),
+      committed: () => this.#room.committed(),
       failed,
     });
+    this.#room = new Room(options.whenFull, this.#bound, this.#groupCommit);
     const read = (position: number, direction: "up" | "down") => this.#read(position, direction);
     this.#outlet = new Outlet({ drain, uptimeMs, read, readable: () => this.#readable(), failed });
   }
@@ -100,31 +99,29 @@ export class SqliteBuffer implements TickQueue, Archive {
   /** Takes and numbers a trade; see TickSink of the sources. */
   put(trade: VenueTrade): boolean {
     const stream = this.#streams.of(trade.venue, trade.symbol);
-    if (this.#mustDrop()) return this.#drop(stream);
+    if (this.#room.mustDrop()) return this.#drop(stream);
     stream.seq += 1;
     const { agentId: agent } = this.#options;
     this.#add(stream, encodeRecord({ ...trade, type: "trade", agent, epoch: this.#epoch, seq: stream.seq }));
-    return !this.#mustWait();
+    return !this.#room.mustWait();
   }
 
   /** Takes and numbers a gap record; see TickSink of the sources. */
   gap({ venue, symbol, ...missing }: VenueGap): boolean {
     const stream = this.#streams.of(venue, symbol);
-    if (this.#mustDrop()) return this.#drop(stream);
+    if (this.#room.mustDrop()) return this.#drop(stream);
     this.#addGap(stream, missing);
-    return !this.#mustWait();
+    return !this.#room.mustWait();
   }
 
-  async room(): Promise<void> {
-    if (this.#intakeEnded || !this.#mustWait()) return;
-    await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
+  room(): Promise<void> {
+    return this.#room.wait();
   }
 
   /** The agent stops: nobody waits for room any more, and a commit that is refused is not tried again. */
   endIntake(): void {
-    this.#intakeEnded = true;
     this.#groupCommit.close();
-    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    this.#room.close();
   }
 
   /** Resolves when everything put so far is committed. @throws EquipoiseError see {@link GroupCommit.flush} */
@@ -148,7 +145,7 @@ export class SqliteBuffer implements TickQueue, Archive {
 
   settle(position: number): void {
     this.#settlement.settle(position);
-    const isUrgent = this.#settlement.unwritten >= settledTicks || this.#roomWaiters.length > 0;
+    const isUrgent = this.#settlement.unwritten >= settledTicks || this.#room.isWanted;
     this.#groupCommit.changed(isUrgent ? settleLatencyMs : lazyMs);
   }
 
@@ -185,7 +182,7 @@ export class SqliteBuffer implements TickQueue, Archive {
   /** Whether sources must wait, how many ticks have no commit yet, and whether the disk refuses commits. */
   intake(): { full: boolean; uncommitted: number; refused: boolean } {
     const { ticks: uncommitted, refused } = this.#groupCommit.waiting;
-    return { full: this.#mustWait(), uncommitted, refused };
+    return { full: this.#room.mustWait(), uncommitted, refused };
   }
 
   stats(): BufferStats {
@@ -193,6 +190,7 @@ export class SqliteBuffer implements TickQueue, Archive {
       (tick) => tick?.bufferedUptimeMs ?? [],
     );
     return {
+      state: this.#room.state,
       ticks: this.#settlement.waiting(this.#end),
       bytes: this.#bound.usedBytes,
       safe: this.#settlement.safe,
@@ -273,7 +271,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     stream.seq += 1;
     this.#settlement.lost += 1;
     this.#groupCommit.pending.drop(stream);
-    this.#groupCommit.changed(lazyMs);
+    this.#groupCommit.changed(lookMs);
     return true;
   }
 
@@ -305,15 +303,11 @@ export class SqliteBuffer implements TickQueue, Archive {
     this.#settlement.committed(batch, this.#groupCommit.pending);
     this.#untold = lost;
     for (const extent of evicted) this.#giveUp(extent);
-    if (evicted.length > 0) this.#bound.evicted();
-    else this.#tellLosses(lost);
+    if (evicted.length > 0) this.#bound.evicted(this.#uptime.nowMs());
+    if (this.#isRunOver()) this.#tellLosses(lost);
+    else if (lost.length > 0) this.#groupCommit.changed(calmMs);
     this.#outlet.backlog.committed(this.#settlement.committedEnd);
     this.#readable();
-  }
-
-  #letIn(): void {
-    if (this.#roomWaiters.length === 0 || this.#mustWait()) return;
-    for (const resolve of this.#roomWaiters.splice(0)) resolve();
   }
 
   #giveUp([from, to]: readonly [number, number]): void {
@@ -321,9 +315,14 @@ export class SqliteBuffer implements TickQueue, Archive {
     this.#outlet.backlog.exclude(from, to);
   }
 
+  /** No more is given up, for now or because nothing waits any more. */
+  #isRunOver(): boolean {
+    if (this.#bound.isReached()) return false;
+    return this.#settlement.waiting(this.#end) === 0 || !this.#bound.isEvicting(this.#uptime.nowMs());
+  }
+
   /** When a run of losses is over, one gap record for each of its ranges. */
   #tellLosses(lost: readonly LostRange[]): void {
-    if (this.#bound.isReached()) return;
     this.#bound.relieved();
     for (const range of lost) {
       this.#groupCommit.pending.told.push(range);
@@ -381,20 +380,4 @@ export class SqliteBuffer implements TickQueue, Archive {
     const error = new EquipoiseError("EQ_STORE_DAMAGED", reason);
     this.#options.logger.error({ event: "bufferSetAside", code: error.code, ...fields }, error.line);
   }
-
-  /** The policy for a full buffer is to drop new ticks, or there is nothing else left to do. */
-  #mustDrop(): boolean {
-    if (this.#options.whenFull === "block") return false;
-    const { ticks, bytes, refused } = this.#groupCommit.waiting;
-    return this.#bound.isReached() || (refused && isMuch(ticks, bytes));
-  }
-
-  #mustWait(): boolean {
-    const { ticks, bytes, refused } = this.#groupCommit.waiting;
-    if (this.#options.whenFull !== "block") return !refused && isMuch(ticks, bytes);
-    return this.#bound.isReached() || refused || isMuch(ticks, bytes);
-  }
 }
-
-const isMuch = (ticks: number, bytes: number): boolean =>
-  ticks >= maxWaitingTicks || bytes >= maxWaitingBytes;

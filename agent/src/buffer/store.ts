@@ -183,7 +183,7 @@ export class Store {
       throw new EquipoiseError("EQ_STORE_NEWER", detail);
     }
     const db = this.#database.sqlite;
-    this.#database.configure();
+    this.#database.configure(found === 0);
     const epoch = continued?.epoch ?? epochAfter(this.#previousEpoch, freshEpoch);
     if (found === 0) beginDatabase(db, agentId, epoch, continued?.done ?? [0, 0]);
     this.#database.check();
@@ -336,7 +336,7 @@ function endOf({ lastChunk }: Statements, done: readonly number[]): number {
 }
 
 /** How many ticks are in it that have not been acknowledged; exact where there are none. */
-function unsent(statements: Statements, done: readonly number[]): number {
+export function unsent(statements: Statements, done: readonly number[]): number {
   const end = endOf(statements, done);
   let count = end - 1;
   for (let index = 0; index < done.length; index += 2)

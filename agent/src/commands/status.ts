@@ -16,6 +16,12 @@ Usage: equipoise-agent status [OPTION …]
 ${controlHelp("agent")}
 `;
 
+const roomWords: Record<AgentHeartbeat["buffer"]["state"], string> = {
+  open: "",
+  full: ", FULL",
+  refused: ", THE DISK TAKES NO WRITES",
+};
+
 export const status: Command = {
   help,
   async run(args, env) {
@@ -42,7 +48,7 @@ function describe({
   const lines = [
     `${agent}  ${state} for ${duration(uptimeMs)}, version ${version}`,
     `  uplink   ${link}, ${count(uplink.inFlight)} in flight, ${count(uplink.acknowledged)} acknowledged, ${count(uplink.reconnects)} reconnects`,
-    `  buffer   ${count(buffer.ticks)} wait${oldest}; ${size(buffer.bytes)} on disk, ${count(buffer.lost)} lost`,
+    `  buffer   ${count(buffer.ticks)} wait${oldest}; ${size(buffer.bytes)} on disk, ${count(buffer.lost)} lost${roomWords[buffer.state]}`,
     ...sources.map(sourceLine),
     `  clock    ${clockWords(clock)}`,
     `  device   ${deviceWords(device)}`,

@@ -37,6 +37,11 @@ export function agentFamilies({ buffer, uplink, sources, clock, device, requests
       "Age of the oldest of them; 0 without one.",
       one((buffer.oldestAgeMs ?? 0) / 1_000),
     ),
+    gauge(
+      "equipoise_buffer_full",
+      "1 at one of its bounds, and while the disk takes no writes.",
+      one(buffer.state === "open" ? 0 : 1),
+    ),
     counter("equipoise_buffer_lost_total", "Ticks given up; gap records say which.", one(buffer.lost)),
     counter(
       "equipoise_written_bytes_total",

@@ -4,7 +4,7 @@ import { createSource, type SourceOptions } from "./create.ts";
 import type { Source, SourceStatus, TickSink } from "./source.ts";
 import { merged, type SymbolChanges, SymbolChangesFile } from "./symbol-changes.ts";
 import { VenueSource } from "./venue/venue-source.ts";
-import { applied, changed } from "./venue-specs.ts";
+import { applied, changed, configuredSymbols } from "./venue-specs.ts";
 
 export interface SourcesOptions extends SourceOptions {
   /** As configured. */
@@ -64,7 +64,7 @@ export class Sources {
   /**
    * Adds symbols to a venue and removes them, and remembers it for the next start.
    * @returns the specifications of all sources as they are now
-   * @throws EquipoiseError EQ_CONFIG_BAD_VALUE, EQ_DATA_DIR_UNUSABLE; then nothing has changed
+   * @throws EquipoiseError EQ_CONFIG_BAD_VALUE, EQ_LIMIT_REACHED, EQ_DATA_DIR_UNUSABLE; then nothing has changed
    */
   async change({ venue, ...change }: { venue: string } & SymbolChanges): Promise<string[]> {
     const running = this.#sources
@@ -75,7 +75,7 @@ export class Sources {
       running.map(({ spec }) => spec),
       change,
     );
-    const changes = { ...this.#changes, [venue]: merged(this.#changes[venue], upperCase(change)) };
+    const changes = { ...this.#changes, [venue]: this.#merged(venue, upperCase(change)) };
     this.#file.write(changes);
     this.#changes = changes;
     this.#settle(
@@ -83,6 +83,10 @@ export class Sources {
       after.map(({ text, symbols }) => ({ text, symbols })),
     );
     return this.status().map(({ spec }) => spec);
+  }
+
+  #merged(venue: string, change: SymbolChanges): SymbolChanges {
+    return merged(this.#changes[venue], change, configuredSymbols(this.#options.specs, venue));
   }
 
   /** Those that still have symbols get theirs, the others end, and what nobody has taken begins. */

@@ -23,7 +23,8 @@ export const sourceForms = [
   "tcp|udp|http:HOST:PORT",
 ].join(", ");
 
-const maxSymbols = 200;
+/** Of one source, which is one connection. */
+export const maxSymbols = 200;
 
 /** The specification taken apart, or in words what is wrong with it. */
 export function parseSourceSpec(text: string): Parsed {

@@ -13,7 +13,9 @@ export interface SymbolChanges {
   remove: string[];
 }
 
-const symbols = z.array(z.string().min(1).max(limits.maxIdLength)).max(1_000);
+/** Of one venue, each way. */
+const maxChanges = 1_000;
+const symbols = z.array(z.string().min(1).max(limits.maxIdLength)).max(maxChanges);
 const document = z.record(z.string(), z.strictObject({ add: symbols, remove: symbols }));
 
 export class SymbolChangesFile {
@@ -28,14 +30,23 @@ export class SymbolChangesFile {
     try {
       return document.parse(JSON.parse(readFileSync(this.#path, "utf8")));
     } catch (error) {
-      if (systemCode(error) === "ENOENT") return {};
+      // Where the data directory is none, whoever opens it says so.
+      if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return {};
       const reason = error instanceof z.ZodError ? z.prettifyError(error) : reasonOf(error);
       throw new EquipoiseError("EQ_CONFIG_UNREADABLE", `${this.#path}: ${reason}`, { cause: error });
     }
   }
 
-  /** Replaces the file as a whole, so that a power cut leaves the old one or the new one. @throws EQ_DATA_DIR_UNUSABLE */
+  /**
+   * Replaces the file as a whole, so that a power cut leaves the old one or the new one.
+   * @throws EquipoiseError EQ_LIMIT_REACHED, EQ_DATA_DIR_UNUSABLE
+   */
   write(changes: Record<string, SymbolChanges>): void {
+    for (const [venue, { add, remove }] of Object.entries(changes)) {
+      if (Math.max(add.length, remove.length) <= maxChanges) continue;
+      const detail = `more than ${maxChanges} changes of ${venue}: write its symbols into the configuration`;
+      throw new EquipoiseError("EQ_LIMIT_REACHED", detail);
+    }
     const fresh = `${this.#path}.new`;
     try {
       const file = openSync(fresh, "w", 0o640);
@@ -52,11 +63,23 @@ export class SymbolChangesFile {
   }
 }
 
-/** The changes of one venue after one more; what is added and then removed again leaves no trace that matters. */
-export function merged(before: SymbolChanges | undefined, { add, remove }: SymbolChanges): SymbolChanges {
+/**
+ * The changes of one venue after one more, as far as they differ from what is configured: who comes and goes at run time
+ * alone leaves no trace.
+ */
+export function merged(
+  before: SymbolChanges | undefined,
+  { add, remove }: SymbolChanges,
+  configured: ReadonlySet<string>,
+): SymbolChanges {
   const { add: added, remove: removed } = before ?? { add: [], remove: [] };
+  const isConfigured = (symbol: string): boolean => configured.has(symbol);
   return {
-    add: [...new Set([...added, ...add])].filter((symbol) => !remove.includes(symbol)),
-    remove: [...new Set([...removed, ...remove])].filter((symbol) => !add.includes(symbol)),
+    add: [...new Set([...added, ...add])].filter(
+      (symbol) => !remove.includes(symbol) && !isConfigured(symbol),
+    ),
+    remove: [...new Set([...removed, ...remove])].filter(
+      (symbol) => !add.includes(symbol) && isConfigured(symbol),
+    ),
   };
 }

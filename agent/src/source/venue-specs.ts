@@ -1,6 +1,6 @@
 /** The specifications of live sources after symbols were added and removed. */
 import { EquipoiseError } from "@equipoise/shared";
-import { parseSourceSpec, type SourceSpec } from "./spec.ts";
+import { maxSymbols, parseSourceSpec, type SourceSpec } from "./spec.ts";
 import type { SymbolChanges } from "./symbol-changes.ts";
 import { venues } from "./venue/venues.ts";
 
@@ -28,14 +28,20 @@ export function changed(name: string, specs: readonly VenueSpec[], change: Symbo
   const remove = new Set(upper(change.remove));
   const present = new Set(specs.flatMap(({ symbols }) => symbols));
   const add = upper(change.add).filter((symbol) => !present.has(symbol) && !remove.has(symbol));
-  const [first, ...others] = specs.map((spec) => ({
-    ...spec,
-    symbols: spec.symbols.filter((symbol) => !remove.has(symbol)),
-  }));
-  const extended = { venue, url: first?.url ?? venue.url, symbols: [...(first?.symbols ?? []), ...add] };
-  return [extended, ...others]
-    .filter(({ symbols }) => symbols.length > 0)
-    .map((spec) => checked(specText(spec)));
+  const after = specs.map(({ url, symbols }) => {
+    const kept = symbols.filter((symbol) => !remove.has(symbol));
+    return { venue, url, symbols: [...kept, ...add.splice(0, maxSymbols - kept.length)] };
+  });
+  const url = specs[0]?.url ?? venue.url;
+  while (add.length > 0) after.push({ venue, url, symbols: add.splice(0, maxSymbols) });
+  return after.filter(({ symbols }) => symbols.length > 0).map((spec) => checked(specText(spec)));
+}
+
+/** The symbols of a venue that are configured. @throws EquipoiseError EQ_CONFIG_BAD_VALUE */
+export function configuredSymbols(texts: readonly string[], name: string): Set<string> {
+  return new Set(
+    texts.filter((text) => text.startsWith(`${name}:`)).flatMap((text) => checked(text).symbols),
+  );
 }
 
 /** A whole configuration after the remembered changes. @throws EquipoiseError EQ_CONFIG_BAD_VALUE */

@@ -4,6 +4,7 @@ import type { Finding } from "./check.ts";
 import { brokers, venues } from "./network.ts";
 import { storage } from "./storage.ts";
 import { architecture, clockFinding, libc, node } from "./system.ts";
+import { waiting } from "./waiting.ts";
 
 const help = `equipoise-agent doctor: looks at everything that an agent needs, before it runs or while it does
 
@@ -31,6 +32,7 @@ export const doctor: Command = {
       [node(), architecture(), libc()],
       clockFinding().then((finding) => [finding]),
       storage({ directory: config.dataDir, maxBytes, minFreeDiskBytes }),
+      waiting({ directory: config.dataDir, agentId: config.agentId, source: config.source }),
       brokers(config, env),
       venues(config),
     ]);

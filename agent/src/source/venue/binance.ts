@@ -4,7 +4,7 @@
  * @see https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
  */
 import { binanceTrade } from "../binance.ts";
-import { type Fields, fieldsOf, integerOf, parseJson } from "../fields.ts";
+import { badRecord, type Fields, fieldsOf, integerOf, parseJson } from "../fields.ts";
 import { batches, ignored, subscribed, type Venue, type VenueMessage, type VenueTick } from "./venue.ts";
 
 /** The venue ends every connection after 24 hours. */
@@ -57,6 +57,7 @@ function trade(data: Fields, venue: string, receivedTimeUs: number): VenueTick {
 
 function aggregate(data: Fields, venue: string, receivedTimeUs: number): VenueTick {
   const ids = { first: integerOf(data, "f"), last: integerOf(data, "l") };
+  if (ids.first > ids.last) throw badRecord(`"f" must not be behind "l": ${ids.first} and ${ids.last}`);
   return { trade: binanceTrade({ ...data, t: ids.last }, venue, receivedTimeUs), ids };
 }
 

@@ -6,6 +6,7 @@
 import { normaliseSymbol, type Side } from "@equipoise/shared";
 import {
   arrayOf,
+  badRecord,
   checkedTrade,
   type Fields,
   fieldsOf,
@@ -76,6 +77,7 @@ function message(fields: Fields, receivedTimeUs: number): VenueMessage {
 function tick(fields: Fields, receivedTimeUs: number): VenueTick {
   const last = integerOf(fields, "tradeId");
   const count = fields.count === undefined ? 1 : integerOf(fields, "count");
+  if (count > last) throw badRecord(`"count" must not be beyond the id: ${count} and ${last}`);
   const trade = checkedTrade({
     venue: name,
     symbol: normaliseSymbol(textOf(fields, "instId")),

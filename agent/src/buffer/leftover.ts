@@ -1,0 +1,38 @@
+/** A look at a buffer that no agent has open, without a change to it. */
+import { EquipoiseError } from "@equipoise/shared/errors";
+import Sqlite from "better-sqlite3";
+import { type MetaRow, prepareStatements, schemaVersion } from "./schema.ts";
+import { unsent } from "./store.ts";
+
+export interface Leftover {
+  /** Whose it is. */
+  agent: string;
+  /** Not acknowledged. */
+  ticks: number;
+}
+
+/**
+ * @throws EquipoiseError EQ_STORE_NEWER
+ * @throws SqliteError SQLITE_BUSY while an agent has it open; for damage what SQLite says
+ */
+export function leftover(path: string): Leftover {
+  const db = new Sqlite(path, { readonly: true, timeout: 0 });
+  try {
+    const found = Number(db.pragma("user_version", { simple: true }));
+    if (found > schemaVersion) {
+      throw new EquipoiseError(
+        "EQ_STORE_NEWER",
+        `${path} has version ${found}; this program knows ${schemaVersion}`,
+      );
+    }
+    if (found === 0) return { agent: "", ticks: 0 };
+    const { agent } = db.prepare("SELECT agent FROM meta").get() as Pick<MetaRow, "agent">;
+    if (found < schemaVersion)
+      return { agent, ticks: Number(db.prepare("SELECT count(*) FROM tick").pluck().get()) };
+    const statements = prepareStatements(db);
+    const { done } = statements.readMeta.get() as MetaRow;
+    return { agent, ticks: unsent(statements, JSON.parse(done) as number[]) };
+  } finally {
+    db.close();
+  }
+}
