@@ -1,6 +1,4 @@
 #!/usr/bin/env node
-import { requireNode } from "../../shared/bin/launcher.mjs";
+import { launch } from "../../shared/bin/launcher.mjs";
 
-requireNode("equipoise-broker");
-const { main } = await import("../src/main.ts");
-await main(process.argv.slice(2), process.env);
+await launch({ command: "equipoise-broker", bin: import.meta.url, name: "broker" });

@@ -21,6 +21,7 @@ const targets = {
   bench: ["node", "test/bench/bench.ts"],
   sim: ["node", "test/sim/sim.ts"],
   soak: ["node", "deploy/bootstrap/soak.mjs"],
+  build: ["node", "deploy/release/build.mjs"],
 };
 
 function installed() {

@@ -1,6 +1,4 @@
 #!/usr/bin/env node
-import { requireNode } from "@equipoise/shared/launcher";
+import { launch } from "./launcher.mjs";
 
-requireNode("equipoise-consume");
-const { main } = await import("../src/client/main.ts");
-await main(process.argv.slice(2), process.env);
+await launch({ command: "equipoise-consume", bin: import.meta.url, name: "shared", module: "client/main" });

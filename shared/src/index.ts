@@ -15,6 +15,7 @@ export {
 } from "./control/client.ts";
 export { type ControlAnswer, type ControlHandler, ControlSocket } from "./control/server.ts";
 export { decimalFromNumberToken, isDecimal, parseJsonKeepingDigits } from "./decimal.ts";
+export { Deque } from "./deque.ts";
 export { ensureDirectory } from "./directory.ts";
 export { EquipoiseError, type ErrorCode, errorTable, reasonOf, systemCode } from "./errors.ts";
 export { type BrokerLoad, compareLoads, decodeBrokerLoad, isClearlyBetter, type Welcome } from "./flow.ts";

@@ -1,9 +1,12 @@
 /** `npm run bench`: see docs/benchmarks.md. */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { readRecorded, writeRecorded } from "./recorded.ts";
 import { runRounds, type Spread, spreadOf } from "./rounds.ts";
 import { agentDrain } from "./scenario/agent-drain.ts";
 import { agentLive } from "./scenario/agent-live.ts";
+import { agentResident, agentResidentLong } from "./scenario/agent-resident.ts";
 import { agentThroughput } from "./scenario/agent-throughput.ts";
 import { agentWear } from "./scenario/agent-wear.ts";
 import { backlog, backlogSingles } from "./scenario/backlog.ts";
@@ -22,7 +25,7 @@ import { describe, type Measured, table } from "./table.ts";
 const scenarios: readonly Scenario[] = [
   ...[pool, plain, fanOut, busy, quiet, backlog, backlogSingles, cluster, clusterOrdered],
   ...[balance2000, balance2800, saturation, equal, freeze, decision, clusterBalance],
-  ...[agentThroughput, agentLive, agentWear, agentDrain],
+  ...[agentThroughput, agentLive, agentWear, agentDrain, agentResident, agentResidentLong],
 ];
 
 const usage = `usage: npm run bench -- [--only NAME]… [--subject NAME]… [--rounds N] [--record] [--json] [--profile DIR]
@@ -34,6 +37,8 @@ const usage = `usage: npm run bench -- [--only NAME]… [--subject NAME]… [--r
   --json          print one JSON object instead of the table
   --profile DIR   Equipoise writes CPU profiles there; its figures are worse for it
 `;
+
+const builder = fileURLToPath(new URL("../../deploy/release/build.mjs", import.meta.url));
 
 const many = { type: "string", multiple: true } as const;
 const one = { type: "string" } as const;
@@ -81,10 +86,17 @@ async function measureAll(wanted: Wanted, { mosquitto }: Surroundings): Promise<
   return measured;
 }
 
+/** What is measured is what is released; the compiler that runs sources takes memory and time of its own. */
+function build(): void {
+  const { status, stdout } = spawnSync(process.execPath, [builder], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`the build failed: ${stdout}`);
+}
+
 async function main(): Promise<void> {
   const wanted = readOptions();
   if (wanted.help) return void process.stdout.write(usage);
   chosen(wanted);
+  build();
   const here = await surroundings();
   say(describe(here));
   if (here.mosquitto === null)

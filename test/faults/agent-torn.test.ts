@@ -118,7 +118,8 @@ function fault(directory: string, files: Files, committed: number): string | und
     for (let position = 1; position < end; position += ticksOfCommit) {
       const page = store.read(position, "up");
       if (page === undefined || "lost" in page || page.extent[0] !== position) return `no tick ${position}`;
-      if (page.chunk.payloads !== commitNumber(1 + (position - 1) / ticksOfCommit).chunk?.payloads) {
+      const committed = commitNumber(1 + (position - 1) / ticksOfCommit).chunk?.payloads;
+      if (Buffer.from(page.chunk.payloads).toString() !== committed) {
         return `another tick ${position}`;
       }
     }

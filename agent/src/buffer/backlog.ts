@@ -4,7 +4,8 @@ import { Positions, type Range } from "./positions.ts";
 
 /** The ticks of one chunk, and its first and last position. */
 export interface BacklogPage {
-  ticks: AgedTick[];
+  /** Those at the wanted positions; undefined when they are lost. */
+  ticks: ((wanted: readonly Range[]) => Iterator<AgedTick>) | undefined;
   extent: readonly [from: number, to: number];
 }
 
@@ -24,8 +25,10 @@ export class Backlog {
   readonly #options: BacklogOptions;
   /** Positions that were read or handed out otherwise, and those that are not there any more. */
   #fetched = new Positions();
-  #page: AgedTick[] = [];
-  #index = 0;
+  /** What was read, beside the next tick, and how many ticks that is. */
+  #pages: Iterator<AgedTick>[] = [];
+  #next: AgedTick | undefined;
+  #atHand = 0;
   #reading = false;
   /** The position behind the backlog, and the one behind what can be read. */
   #end = 1;
@@ -57,15 +60,7 @@ export class Backlog {
 
   /** What waits on the disk and was not read; of a disk that is lost, all that is lost with it. */
   unread(): Range[] {
-    const readableEnd = Math.min(this.#end, this.#committedEnd);
-    const unread: Range[] = [];
-    let from = 1;
-    for (const [first, last] of this.#fetched.ranges) {
-      if (first > from) unread.push([from, Math.min(first, readableEnd) - 1]);
-      from = last + 1;
-    }
-    unread.push([from, readableEnd - 1]);
-    return unread.filter(([first, last]) => first <= last);
+    return this.#fetched.missing(1, Math.min(this.#end, this.#committedEnd) - 1);
   }
 
   /** These need not be read: somebody has them, or nobody ever will. */
@@ -85,24 +80,24 @@ export class Backlog {
   }
 
   peek(): AgedTick | undefined {
-    return this.#page[this.#index];
+    return this.#next;
   }
 
   take(): AgedTick | undefined {
-    const tick = this.#page[this.#index];
+    const tick = this.#next;
     if (tick === undefined) return undefined;
-    this.#index += 1;
-    if (this.#page.length - this.#index === readAheadTicks) this.#fill();
-    else if (this.#index === this.#page.length) this.#fill();
+    this.#atHand -= 1;
+    this.#next = this.#following();
+    if (this.#atHand === readAheadTicks || this.#atHand === 0) this.#fill();
     return tick;
   }
 
   isEmpty(): boolean {
-    return this.#index === this.#page.length && !this.#reading && this.#fetched.upTo >= this.#end - 1;
+    return this.#atHand === 0 && !this.#reading && this.#fetched.upTo >= this.#end - 1;
   }
 
   #fill(): void {
-    if (this.#reading || this.#page.length - this.#index > readAheadTicks) return;
+    if (this.#reading || this.#atHand > readAheadTicks) return;
     const readableEnd = Math.min(this.#end, this.#committedEnd);
     const isUp = this.#options.drain === "oldestFirst";
     const position = isUp ? this.#fetched.upTo + 1 : this.#fetched.highestMissingBelow(readableEnd);
@@ -120,13 +115,22 @@ export class Backlog {
     const [from, to] = page?.extent ?? [asked, asked - 1];
     this.#assertNothingBetween(asked, from, to);
     const last = Math.min(to, readableEnd - 1);
-    const ticks =
-      page?.ticks.filter(({ position }) => position <= last && !this.#fetched.has(position)) ?? [];
+    const wanted = this.#fetched.missing(from, last);
     this.#fetched.add(from, last);
-    if (ticks.length === 0) return;
-    this.#page = [...this.#page.slice(this.#index), ...ticks];
-    this.#index = 0;
+    if (page?.ticks === undefined || wanted.length === 0) return;
+    this.#pages.push(page.ticks(wanted));
+    this.#atHand += wanted.reduce((sum, [first, end]) => sum + end - first + 1, 0);
+    this.#next ??= this.#following();
     this.#options.readable();
+  }
+
+  #following(): AgedTick | undefined {
+    for (let page = this.#pages[0]; page !== undefined; page = this.#pages[0]) {
+      const { value, done } = page.next();
+      if (done !== true) return value;
+      this.#pages.shift();
+    }
+    return undefined;
   }
 
   /** Nobody must lose ticks without a word: what was asked for is there, or it was excluded while it was read. */

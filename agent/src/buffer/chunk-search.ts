@@ -1,5 +1,5 @@
 /** Finds records of one stream by their numbers, in the chunks of a database. */
-import { decodeRanges, decodeRecords, type SeqRange, seqsOf } from "./chunk.ts";
+import { decodeRanges, decodeRecords, payloadsOf, type SeqRange, seqsOf } from "./chunk.ts";
 import type { FullChunkRow } from "./schema.ts";
 
 /** A chunk by its first position, with what {@link decodeRanges} reads. */
@@ -34,7 +34,7 @@ export function recordsWithin(row: FullChunkRow, wanted: SeqRange, limit: number
   const ranges = decodeRanges(row.ranges);
   const records = decodeRecords(row.records, row.count);
   if (ranges === undefined || records === undefined) return [];
-  const payloads = records.payloads.split("\n");
+  const payloads = payloadsOf(records);
   const seqs = seqsOf(records.streamIds, ranges);
   const within = (seq: number, index: number): boolean =>
     records.streamIds[index] === wanted.streamId && seq >= wanted.fromSeq && seq <= wanted.toSeq;

@@ -24,11 +24,20 @@ export interface Chunk {
   wallMs: number;
 }
 
+/** The records of a chunk as they come from the disk. Both are views of one ArrayBuffer, which can cross threads as it is. */
+export interface Records {
+  streamIds: Uint32Array<ArrayBuffer>;
+  /** UTF-8, each with a line feed behind it. */
+  payloads: Uint8Array<ArrayBuffer>;
+}
+
 const options = {
   params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
 };
 const rangeFields = 3;
 const crcBytes = 4;
+/** What is decompressed goes into one piece where this suffices; zlib's own 16 KiB would be many, and copied in the end. */
+const expectedBytesPerRecord = 320;
 
 /** The ranges with a checksum behind them: they must be told apart from noise, because gap records come of them. */
 export function encodeRanges(ranges: readonly SeqRange[]): Buffer {
@@ -64,18 +73,26 @@ export function encodeRecords({ streamIds, payloads }: Pick<Chunk, "streamIds" |
 }
 
 /** @returns undefined when the bytes are damaged; the compression's own checksum tells */
-export function decodeRecords(
-  bytes: Buffer,
-  count: number,
-): Pick<Chunk, "streamIds" | "payloads"> | undefined {
+export function decodeRecords(bytes: Buffer, count: number): Records | undefined {
   try {
-    const plain = zstdDecompressSync(bytes);
-    const idBytes = count * Uint32Array.BYTES_PER_ELEMENT;
-    const streamIds = new Uint32Array(plain.buffer.slice(plain.byteOffset, plain.byteOffset + idBytes));
-    return { streamIds, payloads: plain.toString("utf8", idBytes) };
+    const plain = zstdDecompressSync(bytes, { chunkSize: Math.max(1_024, count * expectedBytesPerRecord) });
+    // A small one may be of Node's pool, which must not change threads; it takes less than half of it.
+    const own = plain.byteLength * 2 < plain.buffer.byteLength ? new Uint8Array(plain) : plain;
+    const { buffer, byteOffset, byteLength } = own;
+    const streamIds = new Uint32Array(buffer, byteOffset, count);
+    const idBytes = streamIds.byteLength;
+    return { streamIds, payloads: new Uint8Array(buffer, byteOffset + idBytes, byteLength - idBytes) };
   } catch {
     return undefined; // it throws for nothing but damage, under many codes
   }
+}
+
+/** All records as text, each by itself. */
+export function payloadsOf({ payloads }: Records): string[] {
+  return Buffer.from(payloads.buffer, payloads.byteOffset, payloads.byteLength)
+    .toString()
+    .split("\n")
+    .slice(0, -1);
 }
 
 /** The numbers of ticks in order, as few ranges as they make. */

@@ -43,6 +43,18 @@ export class Positions {
     return missing > 0 ? missing : undefined;
   }
 
+  /** What of `from` to `to` is not in it. */
+  missing(from: number, to: number): Range[] {
+    const missing: Range[] = [];
+    let next = from;
+    for (let index = this.#indexAt(from); next <= to; index += 1) {
+      const [first, last] = this.#ranges[index] ?? [to + 1, to];
+      if (first > next) missing.push([next, Math.min(first - 1, to)]);
+      next = Math.max(next, last + 1);
+    }
+    return missing;
+  }
+
   add(from: number, to = from): void {
     if (from > to) return;
     const first = this.#indexAt(from - 1);

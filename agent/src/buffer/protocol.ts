@@ -1,6 +1,6 @@
 /** What the buffer and its thread say to each other. One request is answered by one reply, in order. */
 import type { ErrorCode, GapReason, Missing } from "@equipoise/shared";
-import type { Chunk, SeqRange } from "./chunk.ts";
+import type { Chunk, Records, SeqRange } from "./chunk.ts";
 
 /** The database's file in the data directory. */
 export const databaseName = "buffer.db";
@@ -102,10 +102,12 @@ export interface Committed {
 
 /** The ticks of one chunk. */
 export interface Page {
-  chunk: Chunk;
+  chunk: StoredChunk;
   /** First and last position; nothing stands between the position that was asked for and these. */
   extent: readonly [number, number];
 }
+
+export type StoredChunk = Omit<Chunk, keyof Records> & Records;
 
 /** A chunk that could not be read and is no longer there. */
 export interface DamagedPage {

@@ -80,7 +80,7 @@ export interface Statements {
   fullChunkFrom: Sqlite.Statement<[number], FullChunkRow>;
   /** The newest first. */
   ranges: Sqlite.Statement<[], { first: number; ranges: Buffer }>;
-  chunksUpTo: Sqlite.Statement<[number, number], ChunkRow>;
+  chunksUpTo: Sqlite.Statement<[{ after: number; end: number }], ChunkRow>;
   lastChunk: Sqlite.Statement<[], ChunkRow>;
   streams: Sqlite.Statement<[], StoredStream>;
   stream: Sqlite.Statement<[number, string, string, number, number]>;
@@ -112,8 +112,9 @@ export function prepareStatements(db: Sqlite.Database): Statements {
     ranges: db.prepare<[], { first: number; ranges: Buffer }>(
       "SELECT first, ranges FROM chunk ORDER BY first DESC",
     ),
-    chunksUpTo: db.prepare<[number, number], ChunkRow>(
-      `${brief} WHERE first > ? AND first + count - 1 <= ? ORDER BY first`,
+    // The bound on `first` alone follows from the other one, but only it ends the search.
+    chunksUpTo: db.prepare<[{ after: number; end: number }], ChunkRow>(
+      `${brief} WHERE first > @after AND first <= @end AND first + count - 1 <= @end ORDER BY first`,
     ),
     streams: db.prepare<[], StoredStream>("SELECT id, venue, symbol, seq, reserved FROM stream ORDER BY id"),
     stream: db.prepare(

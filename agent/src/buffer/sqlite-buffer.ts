@@ -22,6 +22,7 @@ import { GroupCommit, lazyMs } from "./group-commit.ts";
 import { keptRecords } from "./kept.ts";
 import { type BufferOptions, type BufferStats, boundsOf } from "./options.ts";
 import { Outlet } from "./outlet.ts";
+import { ticksWithin } from "./page.ts";
 import type { Commit, Committed, LostRange, Opened, StoreOptions } from "./protocol.ts";
 import type { BufferedTick, Stream, TickQueue } from "./queue.ts";
 import { RenewableStore } from "./renewable-store.ts";
@@ -340,20 +341,13 @@ export class SqliteBuffer implements TickQueue, Archive {
         "a part of the buffer is damaged",
       );
       this.#groupCommit.changed(0); // its answer makes gap records of the loss
-      return { ticks: [], extent: page.extent };
+      return { ticks: undefined, extent: page.extent };
     }
-    const { first, payloads, streamIds, uptimeMs: bufferedUptimeMs, wallMs: bufferedTimeMs } = page.chunk;
     if (this.#options.drain === "oldestFirst") {
       for (const { streamId, toSeq } of page.chunk.ranges) this.#streams.byId(streamId).takenSeq = toSeq;
     }
-    const ticks = payloads
-      .split("\n")
-      .slice(0, -1)
-      .map((payload, index) => {
-        const stream = this.#streams.byId(streamIds[index] ?? 0);
-        return { position: first + index, stream, payload, bufferedTimeMs, bufferedUptimeMs };
-      });
-    return { ticks, extent: page.extent };
+    const streamOf = (id: number): NumberedStream => this.#streams.byId(id);
+    return { ticks: (wanted) => ticksWithin(page.chunk, wanted, streamOf), extent: page.extent };
   }
 
   /** Every number is known, so the epoch goes on; what only the damaged database held is lost. */

@@ -3,7 +3,7 @@ import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Gap } from "@equipoise/shared";
 import { isEncodedGap } from "@equipoise/shared/tick";
-import { decodeRanges, decodeRecords, rangesOf, seqsOf } from "./chunk.ts";
+import { decodeRanges, decodeRecords, payloadsOf, rangesOf, seqsOf } from "./chunk.ts";
 import { lostWithDamaged, rangeToldBy } from "./chunk-gaps.ts";
 import type { Database } from "./database.ts";
 import type { Losses } from "./losses.ts";
@@ -79,7 +79,10 @@ export class Trimmer {
   }
 
   #countKept(doneTo: number): void {
-    for (const { first, count, size } of this.#statements.chunksUpTo.all(this.#countedTo, doneTo)) {
+    for (const { first, count, size } of this.#statements.chunksUpTo.all({
+      after: this.#countedTo,
+      end: doneTo,
+    })) {
       this.#keptBytes += size;
       this.#countedTo = first + count - 1;
     }
@@ -128,7 +131,7 @@ export class Trimmer {
     if (row === undefined || ranges === undefined) return [];
     const records = decodeRecords(row.records, row.count);
     if (records === undefined) return lostWithDamaged(ranges, row.gaps, (position) => done.has(position));
-    const payloads = records.payloads.split("\n");
+    const payloads = payloadsOf(records);
     const undone = seqsOf(records.streamIds, ranges).flatMap((seq, index) =>
       done.has(first + index)
         ? []

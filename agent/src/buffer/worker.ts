@@ -8,9 +8,16 @@ let store: Store | undefined;
 
 parentPort?.on("message", (request: Request) => {
   const reply = answer(request);
-  parentPort?.postMessage(reply);
+  parentPort?.postMessage(reply, transferred(reply));
   if (reply.kind === "closed") parentPort?.close();
 });
+
+/** The records of a page are handed over instead of copied. */
+function transferred(reply: Reply): ArrayBuffer[] {
+  return reply.kind === "page" && reply.page !== undefined && "chunk" in reply.page
+    ? [reply.page.chunk.payloads.buffer]
+    : [];
+}
 
 /** Expected failures become a reply; a bug ends the thread and is reported as such. */
 function answer(request: Request): Reply {

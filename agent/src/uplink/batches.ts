@@ -62,9 +62,10 @@ export class Batches {
     const { topic } = entry.tick.stream;
     const message = this.#open.get(topic) ?? new Message(topic, nowMs + lingerMs);
     message.add(entry);
+    if (lingerMs === 0) return message;
     this.#open.set(topic, message);
-    const full = message.entries.length >= maxBatch || message.byteLength >= maxBatchBytes;
-    if (full || lingerMs === 0) return this.#close(message);
+    if (message.entries.length >= maxBatch || message.byteLength >= maxBatchBytes)
+      return this.#close(message);
     return this.#open.size > maxOpen ? this.takeDue(Number.POSITIVE_INFINITY) : undefined;
   }
 

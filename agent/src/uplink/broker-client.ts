@@ -11,6 +11,7 @@ import {
   type TlsOptions,
 } from "@equipoise/shared";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import { NoStore } from "./no-store.ts";
 
 export interface Identity {
   clientId: string;
@@ -82,6 +83,7 @@ function clientOptions({ clientId, username, password, tls }: Identity, will?: W
     connectTimeout: connectTimeoutMs,
     keepalive: keepaliveSeconds,
     queueQoSZero: false,
+    outgoingStore: new NoStore(),
     ...(will === undefined
       ? {}
       : { will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: false } }),

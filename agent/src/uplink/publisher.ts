@@ -2,7 +2,7 @@
  * Publishes the buffer's ticks in order, QoS 1, a bounded number in flight. A tick leaves the buffer when its PUBACK
  * came; on a new connection what is in flight goes out again, oldest first, before anything newer.
  */
-import type { Clock } from "@equipoise/shared";
+import { type Clock, Deque } from "@equipoise/shared";
 import type { MqttClient } from "mqtt";
 import type { TickQueue } from "../buffer/queue.ts";
 import { Batches, type Message } from "./batches.ts";
@@ -42,7 +42,7 @@ export class Publisher {
   readonly #encode: EncodePayload;
   readonly #pace: Pace;
   /** In the order in which they were first sent; one that is acknowledged stays behind one that is not. */
-  readonly #sent = new Set<Message>();
+  readonly #sent = new Deque<Message>();
   #client: MqttClient | undefined;
   #pumpScheduled = false;
   #paused = false;
@@ -81,8 +81,9 @@ export class Publisher {
     this.#client = client;
     this.#paused = false;
     this.#pace.reset(this.#options.clock.monotonicMs());
-    for (const message of this.#sent) {
-      if (message.acknowledged) continue;
+    for (let index = 0; index < this.#sent.length; index += 1) {
+      const message = this.#sent.at(index);
+      if (message === undefined || message.acknowledged) continue;
       this.#repeated += message.entries.length;
       this.#send(client, message);
     }
@@ -97,7 +98,7 @@ export class Publisher {
   /** Sends nothing more on this connection; resolves when everything sent is acknowledged, or after `timeoutMs`. */
   async pause(timeoutMs: number): Promise<void> {
     this.#paused = true;
-    await this.#within(timeoutMs, () => this.#sent.size === 0);
+    await this.#within(timeoutMs, () => this.#sent.length === 0);
   }
 
   /** Goes on after {@link pause}. */
@@ -132,11 +133,11 @@ export class Publisher {
     const client = this.#client;
     if (client === undefined || this.#paused) return;
     const nowMs = this.#options.clock.monotonicMs();
-    while (this.#sent.size < this.#pace.limit) {
+    while (this.#sent.length < this.#pace.limit) {
       const message = this.#next(nowMs);
       if (message === undefined) break;
       this.#published += message.entries.length;
-      this.#sent.add(message);
+      this.#sent.push(message);
       this.#send(client, message);
     }
     this.#waitForLinger(nowMs);
@@ -158,7 +159,7 @@ export class Publisher {
     const { dueMs } = this.#batches;
     this.#cancelLinger();
     // Without room an acknowledgement comes first, and pumps.
-    if (dueMs === undefined || this.#sent.size >= this.#pace.limit) return;
+    if (dueMs === undefined || this.#sent.length >= this.#pace.limit) return;
     this.#cancelLinger = this.#options.clock.after(Math.max(0, dueMs - nowMs), () => this.#pump());
   }
 
@@ -172,12 +173,9 @@ export class Publisher {
 
   #acknowledge(message: Message): void {
     const nowMs = this.#options.clock.monotonicMs();
-    this.#pace.acknowledged(nowMs - message.sentMs, this.#sent.size, nowMs);
+    this.#pace.acknowledged(nowMs - message.sentMs, this.#sent.length, nowMs);
     message.acknowledged = true;
-    for (const first of this.#sent) {
-      if (!first.acknowledged) break;
-      this.#sent.delete(first);
-    }
+    while (this.#sent.first?.acknowledged) this.#sent.shift();
     this.#acknowledged += message.entries.length;
     let settled: number | undefined;
     for (const entry of message.entries) settled = this.#window.acknowledge(entry) ?? settled;

@@ -1,4 +1,5 @@
 /** The ticks that were taken from the buffer and are not yet acknowledged, oldest first. */
+import { Deque } from "@equipoise/shared";
 import type { BufferedTick } from "../buffer/queue.ts";
 
 export interface InFlight {
@@ -7,12 +8,10 @@ export interface InFlight {
 }
 
 export class Window {
-  /** A ring would save nothing: the front is cut off as rarely as it is half of the whole. */
-  #entries: InFlight[] = [];
-  #front = 0;
+  readonly #entries = new Deque<InFlight>();
 
   get size(): number {
-    return this.#entries.length - this.#front;
+    return this.#entries.length;
   }
 
   add(tick: BufferedTick): InFlight {
@@ -22,7 +21,7 @@ export class Window {
   }
 
   oldest(): BufferedTick | undefined {
-    return this.#entries[this.#front]?.tick;
+    return this.#entries.first?.tick;
   }
 
   /**
@@ -32,16 +31,7 @@ export class Window {
   acknowledge(entry: InFlight): number | undefined {
     entry.acknowledged = true;
     let settled: number | undefined;
-    for (;;) {
-      const first = this.#entries[this.#front];
-      if (!first?.acknowledged) break;
-      settled = first.tick.position;
-      this.#front += 1;
-    }
-    if (this.#front > this.#entries.length / 2) {
-      this.#entries = this.#entries.slice(this.#front);
-      this.#front = 0;
-    }
+    while (this.#entries.first?.acknowledged) settled = this.#entries.shift()?.tick.position;
     return settled;
   }
 }

@@ -2,7 +2,7 @@
  * What a publisher is owed: one acknowledgement per PUBLISH, in the order in which they came [MQTT-4.6.0-2], each only
  * after its message is stored, and none while a full pool holds the publisher back.
  */
-import { Deque } from "../pool/deque.ts";
+import { Deque } from "@equipoise/shared";
 
 const pubackFirst = 0x40;
 const pubrecFirst = 0x50;

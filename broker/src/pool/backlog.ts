@@ -5,11 +5,10 @@
  * `maxHotBytes` are loaded leaves its bytes on disk and is read back, a batch at a time, when its turn comes.
  * Bytes are charged from arrival to settlement. What happens at `maxBytes` is the policy's matter.
  */
-import { EquipoiseError } from "@equipoise/shared";
+import { Deque, EquipoiseError } from "@equipoise/shared";
 import type { Journal, QueueId } from "../journal/journal.ts";
 import type { Slice } from "../journal/slice.ts";
 import { Delivery } from "./delivery.ts";
-import { Deque } from "./deque.ts";
 
 /** Above the first share of `maxBytes` a backlog is pressed, below the second it is relieved. */
 const highWater = 0.8;

@@ -2,14 +2,13 @@
  * Messages that failed too often. They are kept in the journal, one queue for each pool, until they are replayed or
  * purged; each is also published once on `dead/{pool}/{original topic}`. Bounded by number; the oldest go first.
  */
-import { EquipoiseError, reasonOf, topics } from "@equipoise/shared";
+import { Deque, EquipoiseError, reasonOf, topics } from "@equipoise/shared";
 import type { Events } from "../events.ts";
 import { bodyOf, type Chunk, ChunkBuilder, encodePublish } from "../journal/chunk.ts";
 import type { Journal, QueueId, RecoveredQueue } from "../journal/journal.ts";
 import { Indexes, Slice } from "../journal/slice.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Delivery } from "./delivery.ts";
-import { Deque } from "./deque.ts";
 
 /** What is told of a dead letter; also the payload on its topic. */
 export interface DeadLetter {

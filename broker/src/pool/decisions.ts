@@ -1,5 +1,5 @@
 /** A sample of a pool's choices, for people who ask why a member got a message. Bounded: the newest are kept. */
-import { Deque } from "./deque.ts";
+import { Deque } from "@equipoise/shared";
 
 const maxDecisions = 64;
 /** At most one choice in so long is kept. */

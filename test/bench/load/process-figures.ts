@@ -1,5 +1,5 @@
 /** What Linux says of a process. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 
 /** USER_HZ, the unit of /proc's CPU times; 100 on every Linux of today. */
 const ticksPerSecond = 100;
@@ -12,8 +12,23 @@ export function cpuUs(pid: number): number {
   return ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1e6;
 }
 
-/** Resident memory now, in bytes. */
+type Teardown = { teardown(callback: () => unknown): unknown };
+
+const samplePeriodMs = 100;
+
+/** Begins to watch a process. @returns the most resident memory seen so far, in bytes */
+export function residentPeak(t: Teardown, pid: number): () => number {
+  let most = residentBytes(pid);
+  const sampling = setInterval(() => {
+    most = Math.max(most, residentBytes(pid));
+  }, samplePeriodMs);
+  t.teardown(() => clearInterval(sampling));
+  return () => most;
+}
+
+/** Resident memory now, in bytes; 0 for a process that is gone. */
 export function residentBytes(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const file = `/proc/${pid}/status`;
+  const status = existsSync(file) ? readFileSync(file, "utf8") : "";
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1_024;
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { temporaryDirectory } from "../../support/broker.ts";
 import { startCommand } from "../../support/program.ts";
 import { startBenchAgent } from "../agent/agent.ts";
-import { residentBytes } from "../load/process-figures.ts";
+import { residentPeak } from "../load/process-figures.ts";
 import { Cleanup } from "../subject/cleanup.ts";
 import { startEquipoise } from "../subject/equipoise.ts";
 import type { Figures, Scenario } from "./scenario.ts";
@@ -25,15 +25,10 @@ async function measure(profileDir: string | undefined): Promise<Figures> {
     agent.child.stdin.end();
     const { waiting } = await agent.event("ready");
     if (waiting !== ticks) throw new Error(`${waiting} of ${ticks} ticks wait`);
-    let residentMb = 0;
-    const sampling = setInterval(() => {
-      residentMb = Math.max(residentMb, residentBytes(agent.child.pid as number) / megabyte);
-    }, 200);
-    cleanup.teardown(() => clearInterval(sampling));
+    const resident = residentPeak(cleanup, agent.child.pid as number);
     const { acknowledged, durationMs } = await agent.event("ended");
-    clearInterval(sampling);
     if (acknowledged !== ticks) throw new Error(`${acknowledged} of ${ticks} ticks were acknowledged`);
-    return { perSecond: (ticks / Number(durationMs)) * 1_000, residentMb };
+    return { perSecond: (ticks / Number(durationMs)) * 1_000, residentMb: resident() / megabyte };
   } finally {
     await cleanup.run();
   }

@@ -2,7 +2,7 @@
  * A member that works in virtual time: it takes messages in order, `concurrency` at once, at a speed that may change
  * while it works. What it says of itself is another matter: see heartbeats.ts.
  */
-import { Deque } from "../../../broker/src/pool/deque.ts";
+import { Deque } from "@equipoise/shared";
 import type { Ledger } from "../world/ledger.ts";
 import type { Message } from "../world/message.ts";
 import type { Timeline } from "../world/timeline.ts";

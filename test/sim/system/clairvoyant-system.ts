@@ -3,7 +3,7 @@
  * message waits for the place where it will be finished first, also when another one is free. The future of the
  * members it does not know.
  */
-import { Deque } from "../../../broker/src/pool/deque.ts";
+import { Deque } from "@equipoise/shared";
 import type { Connection } from "../member/connection.ts";
 import type { Message } from "../world/message.ts";
 import type { System, SystemSurroundings } from "./system.ts";

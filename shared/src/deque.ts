@@ -1,4 +1,4 @@
-/** A double-ended queue on a ring that doubles when it is full; all operations cost O(1). */
+/** A double-ended queue on a ring that doubles when it is full; all operations cost O(1), and what has left is let go at once. */
 export class Deque<T> {
   #ring: (T | undefined)[] = new Array(16);
   #head = 0;
