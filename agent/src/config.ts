@@ -126,6 +126,11 @@ export const settings = {
     password: text<string | undefined>(undefined, "for the broker; better given as a variable", {
       secret: true,
     }),
+    keepaliveS: integer(15, "seconds; a broker that is silent for 1.2 times that is left", {
+      min: 1,
+      max: 3_600,
+      placeholder: "S",
+    }),
     maxBackoffMs: integer(10_000, "longest pause between two attempts to connect", {
       min: 100,
       placeholder: "MS",

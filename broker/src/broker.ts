@@ -100,7 +100,7 @@ export class Broker implements Service {
       router: () => router,
       random,
       onTuned: (pool, tuning) => this.#pools.tune(pool, tuning),
-      onWill: (frame) => ingress.publishFrame(frame),
+      onWills: (frames, stored) => ingress.publishFrames(frames, stored),
       onRelayed: (chunk) => ingress.relayed(chunk),
       onRetained: (topic, frame) => retained.apply(topic, frame),
       onStateChange: () => this.#started && this.#heartbeat.sendUp(),

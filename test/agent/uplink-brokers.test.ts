@@ -56,6 +56,23 @@ const ticksOf = (broker: ScriptedBroker): number[] =>
 /** The first broker is tried first. */
 const inOrder = { random: () => 0.99 };
 
+test("from a broker that falls silent the agent is at another within 1.5 times its keepalive, attempt included", async (t) => {
+  const silent = await startScriptedBroker(t, { pings: false });
+  const other = await startScriptedBroker(t);
+  const keepaliveS = 3;
+  startUplink(t, [silent.url, other.url], new Ticks(0), {
+    ...inOrder,
+    ...{ keepaliveS, maxBackoffMs: 10_000 },
+  });
+  const first = await silent.connection();
+  await first.until(() => first.of("subscribe").length > 0);
+  const sinceMs = performance.now();
+  const second = await other.connection();
+  await second.until(() => second.of("subscribe").length > 0);
+  const movedMs = Math.round(performance.now() - sinceMs);
+  t.ok(movedMs > 1_200 * keepaliveS - 50 && movedMs < 1_500 * keepaliveS, `after ${movedMs} ms`);
+});
+
 test("a broker that says it is draining is left at once for one that is well, and nothing is lost", async (t) => {
   const leaving = await startTelling(t, "a", "up");
   const away = nowhere;
@@ -204,7 +221,7 @@ test("real brokers: a pressed pool is seen in a short look, and a broker that st
   }));
   const { uplink } = startUplink(t, [pressed.url, well.url], queue, inOrder);
   await until(() => uplink.stats().acknowledged > 0);
-  const identity = { clientId: "watcher", username: undefined, password: undefined, tls: {} };
+  const identity = { clientId: "watcher", username: undefined, password: undefined, tls: {}, keepaliveS: 15 };
   const { signal } = new AbortController();
   const clock = systemClock;
   let load = await observe(pressed.url, identity, clock, signal);

@@ -88,6 +88,7 @@ export function startUplink(
     lingerMs: 0,
     maxBatch: 100,
     payload: "json",
+    keepaliveS: 15,
     maxBackoffMs: 50,
     will: () => ({ topic: "heartbeat/agents/pi-7", payload: '{"state":"down"}' }),
     connected: () => {},

@@ -5,8 +5,8 @@ import { startRedis } from "../support/redis.ts";
 import { Ledger, runPublisher, runReader } from "./ledger.ts";
 
 const skip = skipUnless("redis-server", "redis-server");
-/** Half a minute in `npm test`; `npm run soak` asks for more. */
-const chaosMs = Number(process.env.CLUSTER_CHAOS_MS ?? 30_000);
+/** Some seconds in `npm test`; `npm run soak` asks for more. */
+const chaosMs = Number(process.env.CLUSTER_CHAOS_MS ?? 20_000);
 const share = "$share/p/ticks/#";
 const ids = ["a", "b", "c"];
 

@@ -12,6 +12,12 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** A message that is received later than this after it was to be sent was not served. */
 const servedWithinMs = 1_000;
 
+/** As `performance.now()` tells it. */
+export interface Span {
+  fromMs: number;
+  toMs: number;
+}
+
 export class Ledger {
   readonly acknowledged = new Set<string>();
   /** When each message was to be sent. */
@@ -27,10 +33,15 @@ export class Ledger {
     this.#dueAtMs.set(text, atMs);
   }
 
-  /** Share of all that was to be sent, acknowledged or not, that was received within a second. */
-  get availability(): number {
-    const served = [...this.#tookMs.values()].filter((ms) => ms <= servedWithinMs).length;
-    return served / this.#dueAtMs.size;
+  /** Share of all that was to be sent in some spans of time, acknowledged or not, that was received within a second. */
+  availability(spans: readonly Span[]): number {
+    let [due, served] = [0, 0];
+    for (const [text, atMs] of this.#dueAtMs) {
+      if (!spans.some(({ fromMs, toMs }) => atMs >= fromMs && atMs < toMs)) continue;
+      due++;
+      if ((this.#tookMs.get(text) ?? Number.POSITIVE_INFINITY) <= servedWithinMs) served++;
+    }
+    return served / due;
   }
 
   /** The longest time that each client had to wait for its next message. */

@@ -8,6 +8,7 @@ import { pause, skip, startCluster, until } from "./cluster-network.ts";
 
 type Teardown = { teardown(callback: () => unknown): unknown };
 
+const keepaliveS = 3;
 const sample = "deploy/demo/sample/spot_btcusdt_20240808.trades.txt.gz";
 
 async function startAgent(t: Teardown, network: Network, urls: readonly string[]): Promise<Program> {
@@ -15,6 +16,7 @@ async function startAgent(t: Teardown, network: Network, urls: readonly string[]
   const agent = startProgramBehind(t, network.on("agent"), "agent", [
     ...["--agent-id", "agent", "--source", `file:${sample}?venue=binance&loop=true`, "--speed", "20"],
     ...["--broker", urls.join(","), "--data-dir", await temporaryDirectory(t)],
+    ...["--uplink-keepalive-s", String(keepaliveS)],
   ]);
   await agent.event("connected");
   return agent;
@@ -35,7 +37,7 @@ test("members cut off from their broker are at another within 1.5 times their ke
   const agent = await startAgent(t, network, [a.url, b.url]);
   const handled = new Set<number>();
   const places: string[] = [];
-  const keepaliveS = 2;
+
   for (const at of [0, 1]) {
     const consumer = joinPool({
       ...{ broker: [a.url, b.url], clientId: `member-${at}`, pool: "p", filter: "ticks/#", keepaliveS },
@@ -48,14 +50,14 @@ test("members cut off from their broker are at another within 1.5 times their ke
   await until(() => handled.size > 50);
   network.part(here, "a");
   const movedMs = await until(() => places.filter((place) => place === b.url).length === 2);
-  t.ok(movedMs < 1_500 * keepaliveS + 1_000, `both after ${movedMs} ms`);
+  t.ok(movedMs < 1_500 * keepaliveS, `both after ${movedMs} ms`);
   const before = handled.size;
   await until(() => handled.size > before + 50);
   network.heal(here, "a");
   t.pass(`all ${await everything(agent, handled)} acknowledged ticks came`);
 });
 
-test("an agent cut off from its broker goes to another by its keepalive, and from all it waits and goes on", {
+test("an agent cut off from its broker goes to another within 1.5 times its keepalive, and from all it waits and goes on", {
   skip,
   timeout: 60_000,
 }, async (t) => {
@@ -73,8 +75,8 @@ test("an agent cut off from its broker goes to another by its keepalive, and fro
     agent.lines.filter(({ event }) => event === "connected").map(({ broker }) => broker);
   const first = connected()[0] === a.url ? "a" : "b";
   network.part("agent", first);
-  const movedMs = await until(() => connected().length === 2, 30_000);
-  t.ok(movedMs < 1.5 * 15_000 + 1_000, `after ${movedMs} ms`);
+  const movedMs = await until(() => connected().length === 2);
+  t.ok(movedMs < 1_500 * keepaliveS, `after ${movedMs} ms`);
   network.heal("agent", first);
   for (const id of ["a", "b"]) network.part("agent", id);
   await pause(2_000);

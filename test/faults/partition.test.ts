@@ -71,7 +71,7 @@ test("a primary cut off from its replica: nothing is acknowledged, everybody sta
 }, async (t) => {
   const network = new Network(t);
   const redis = await startEngine(t, network, "redis");
-  const replicaOf = ["--replicaof", network.address("redis"), "6379", "--repl-diskless-sync-delay", "0"];
+  const replicaOf = ["--replicaof", network.address("redis"), "6379"];
   const replica = await startEngine(t, network, "replica", replicaOf);
   await replica.program.line(({ text }) => String(text).includes("Finished with success"));
   const a = await startBroker(t, network, "a", ["--redis", redis.url, "--cluster-min-replicas", "1"]);

@@ -95,11 +95,14 @@ export class PoolSystem implements System {
   readonly #health = new Map<string, string>();
   /** Not to be given anything is what they want: that is no flap. */
   readonly #draining = new Set<string>();
+  readonly #drained: (() => void) | undefined;
   #awake = false;
   flaps = 0;
 
-  constructor(strategy: StrategyName, surroundings: SystemSurroundings) {
+  /** @param drained where its messages come as they are wanted: has the rest looked at what is wanted */
+  constructor(strategy: StrategyName, surroundings: SystemSurroundings, drained?: () => void) {
     this.#surroundings = surroundings;
+    this.#drained = drained;
     const random = (): number => surroundings.random.uniform();
     const lone = lonePool({
       nowMs: () => surroundings.timeline.nowMs,
@@ -107,6 +110,7 @@ export class PoolSystem implements System {
       policy: { strategy: createStrategy(strategy, random), maxDeliveries },
       surroundings: {
         wake: () => this.#wake(),
+        fed: drained !== undefined,
         bury: (_pool, _filter, delivery) => this.#bury(delivery),
       },
     });
@@ -144,6 +148,26 @@ export class PoolSystem implements System {
     this.#backlog.push(new Slice(new MessageChunk(this.#journal.nextId(), message), all));
   }
 
+  /** As a feed asks for it. */
+  get wanted(): number | undefined {
+    return this.#pool.wanted(this.#backlog);
+  }
+
+  /** As a feed asks for it. */
+  get atOnce(): number {
+    return this.#pool.atOnce(this.#backlog);
+  }
+
+  /** Messages that no member has. */
+  get waiting(): number {
+    return this.#backlog.waiting;
+  }
+
+  /** A member has nothing and could be given something. */
+  get idle(): boolean {
+    return this.#pool.members.some(({ inFlight, eligible }) => inFlight === 0 && eligible);
+  }
+
   #receiverOf(connection: Connection): SyntheticReceiver {
     const receiver = this.#receivers.get(connection);
     if (receiver === undefined) throw new Error(`${connection.member.name} is not in the pool`);
@@ -163,6 +187,7 @@ export class PoolSystem implements System {
     this.#surroundings.timeline.after(0, () => {
       this.#awake = false;
       this.#pool.drain();
+      this.#drained?.();
     });
   }
 

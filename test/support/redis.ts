@@ -32,6 +32,8 @@ export async function startRedis(t: Teardown, options: RedisOptions = {}): Promi
   const directory = options.directory ?? (await temporaryDirectory(t));
   const settings = {
     ...{ port, bind: host, dir: directory, save: "" },
+    // It is the primary's that counts: with its default of 5 s a replica would come late.
+    "repl-diskless-sync-delay": 0,
     ...{ appendonly: "yes", appendfsync: "always", daemonize: "no" },
   };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
@@ -76,9 +78,13 @@ async function startSentinel(t: Teardown, directory: string, primaryPort: number
 }
 
 /** A replica of a Redis on this machine, with all its data. */
-export async function startReplica(t: Teardown, primary: TestRedis): Promise<TestRedis> {
+export async function startReplica(
+  t: Teardown,
+  primary: TestRedis,
+  options: RedisOptions = {},
+): Promise<TestRedis> {
   const replicaOf = ["--replicaof", "127.0.0.1", String(primary.port)];
-  const replica = await startRedis(t, { args: [...replicaOf, "--repl-diskless-sync-delay", "0"] });
+  const replica = await startRedis(t, { ...options, args: replicaOf });
   await replica.program.line(({ text }) => String(text).includes("Finished with success"));
   return replica;
 }

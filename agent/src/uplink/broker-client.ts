@@ -7,6 +7,7 @@ import {
   isTlsFailure,
   reasonOf,
   sendAtOnce,
+  silenceTimer,
   systemCode,
   type TlsOptions,
 } from "@equipoise/shared";
@@ -18,6 +19,7 @@ export interface Identity {
   username: string | undefined;
   password: string | undefined;
   tls: TlsOptions;
+  keepaliveS: number;
 }
 
 export interface Will {
@@ -38,7 +40,6 @@ export interface BrokerClientEvents {
 }
 
 const connectTimeoutMs = 10_000;
-const keepaliveSeconds = 15;
 
 /** Begins to connect. */
 export function openClient(
@@ -74,14 +75,16 @@ export function discard(client: MqttClient): void {
   client.stream.destroy();
 }
 
-function clientOptions({ clientId, username, password, tls }: Identity, will?: Will): IClientOptions {
+function clientOptions(identity: Identity, will?: Will): IClientOptions {
+  const { clientId, username, password, tls, keepaliveS } = identity;
   return {
     clientId,
     protocolVersion: 4,
     clean: true,
     reconnectPeriod: 0,
     connectTimeout: connectTimeoutMs,
-    keepalive: keepaliveSeconds,
+    keepalive: keepaliveS,
+    timerVariant: silenceTimer,
     queueQoSZero: false,
     outgoingStore: new NoStore(),
     ...(will === undefined

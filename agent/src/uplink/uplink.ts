@@ -32,6 +32,7 @@ export interface UplinkOptions {
   lingerMs: number;
   maxBatch: number;
   payload: PayloadForm;
+  keepaliveS: number;
   maxBackoffMs: number;
   will: () => Will;
   /** There is a new connection. */
@@ -161,8 +162,8 @@ export class Uplink {
   }
 
   #identity(): Identity {
-    const { agentId: clientId, username, password, tls } = this.#options;
-    return { clientId, username, password, tls: tls() };
+    const { agentId: clientId, username, password, tls, keepaliveS } = this.#options;
+    return { clientId, username, password, tls: tls(), keepaliveS };
   }
 
   #createMover(): Mover {

@@ -5,7 +5,8 @@
  */
 import { type Clock, EquipoiseError } from "@equipoise/shared";
 import type { Committed } from "../journal/journal.ts";
-import type { Argument, Engine, Reply } from "./engine.ts";
+import type { Argument, Engine } from "./engine.ts";
+import type { Taken } from "./entry.ts";
 import type { Keys } from "./keys.ts";
 import { plainLayout } from "./order/layout.ts";
 import type { Shards } from "./order/shards.ts";
@@ -42,6 +43,8 @@ export interface Recipient {
   readonly terms: QueueTerms | "channel";
   /** Present where the messages of a key are kept in order. */
   readonly shards?: Shards | undefined;
+  /** Messages that are taken from it in the same step. */
+  readonly atOnce?: number;
   noteTotals(bytes: number, messages: number): void;
 }
 
@@ -52,6 +55,9 @@ export interface Owed {
   /** Of each entry, in an ordered queue. */
   readonly shards: readonly number[];
 }
+
+/** What the engine says of a queue: its bytes and messages, how many were dropped, what was taken at once. */
+type Stored = [bytes: number, messages: number, dropped: number, taken: Taken[]] | null;
 
 export interface AppenderOptions {
   engine: Engine;
@@ -66,6 +72,8 @@ export interface AppenderOptions {
   onLost: (batches: number) => void;
   /** Messages were stored in a queue. */
   onStored: (queue: Recipient) => void;
+  /** Entries were taken from a queue in the same step. */
+  onTaken: (queue: Recipient, entries: readonly Taken[]) => void;
 }
 
 export class Appender {
@@ -137,8 +145,15 @@ export class Appender {
 
   async #send(batch: Batch): Promise<void> {
     const { engine, keys, consumer } = this.#options;
-    const names = [keys.appended(consumer), keys.registry, keys.calls, keys.layouts];
-    const args: Argument[] = [batch.number, rememberedMs];
+    const names = [
+      keys.appended(consumer),
+      keys.registry,
+      keys.calls,
+      keys.layouts,
+      keys.waiting,
+      keys.brokers,
+    ];
+    const args: Argument[] = [batch.number, rememberedMs, consumer];
     for (const { queue, entries, shards } of batch.owed) {
       names.push(queue.shards?.key ?? queue.stream, queue.state);
       args.push(...headOf(queue), entries.length);
@@ -149,15 +164,23 @@ export class Appender {
       }
     }
     try {
-      const totals = engine.run("append", names, args);
+      const totals = engine
+        .run("append", names, args)
+        .then((reply) => this.#noteTaken(batch, reply as Stored[]));
       await Promise.all([totals, this.#replicated()]);
       this.#lastStored = { number: batch.number, atMs: this.#options.clock.monotonicMs() };
-      this.#note(batch, (await totals) as Reply[]);
+      this.#note(batch, await totals);
       this.#finish(batch, undefined);
     } catch (error) {
       if (!(error instanceof EquipoiseError)) throw error;
       if (error.code !== "EQ_ENGINE_AWAY") this.#finish(batch, error);
     }
+  }
+
+  /** Waits until the engine, and enough replicas, have all that was asked before. @throws EquipoiseError EQ_ENGINE_AWAY */
+  async replicated(): Promise<void> {
+    if (this.#options.minReplicas === 0) await this.#options.engine.ask("PING");
+    else await this.#replicated();
   }
 
   /**
@@ -200,14 +223,23 @@ export class Appender {
     this.#options.engine.doubt(`fewer than ${this.#options.minReplicas} replicas have what it has`);
   }
 
-  #note({ owed }: Batch, totals: Reply[]): void {
+  /** They wait for no replica, like all that is taken. */
+  #noteTaken({ owed }: Batch, stored: Stored[]): Stored[] {
     for (const [at, { queue }] of owed.entries()) {
-      const total = totals[at] as [number, number, number] | null | undefined;
-      if (total === null || total === undefined) continue;
-      const [bytes, messages, dropped] = total;
+      const [, , , taken = []] = stored[at] ?? [];
+      if (taken.length > 0) this.#options.onTaken(queue, taken);
+    }
+    return stored;
+  }
+
+  #note({ owed }: Batch, stored: readonly Stored[]): void {
+    for (const [at, { queue, entries }] of owed.entries()) {
+      const total = stored[at] ?? null;
+      if (total === null) continue;
+      const [bytes, messages, dropped, taken] = total;
       queue.noteTotals(bytes, messages);
       if (dropped > 0) this.#options.onDropped(queue, dropped);
-      this.#options.onStored(queue);
+      if (taken.length < entries.length) this.#options.onStored(queue);
     }
   }
 
@@ -231,7 +263,7 @@ export class Appender {
   }
 }
 
-function headOf({ name, terms, shards }: Recipient): Argument[] {
+function headOf({ name, terms, shards, atOnce = 0 }: Recipient): Argument[] {
   const dropAtBytes = terms === "channel" ? -2 : (terms.dropAtBytes ?? -1);
-  return [name, dropAtBytes, shards?.layout.text ?? plainLayout];
+  return [name, dropAtBytes, shards?.layout.text ?? plainLayout, atOnce];
 }

@@ -7,6 +7,7 @@ import type { Keys } from "./keys.ts";
 
 /** Clients that one question is about. */
 const maxConfirmed = 500;
+const maxRestored = 500;
 
 /** How other brokers' clients reach this broker's sessions. */
 export interface SessionBook {
@@ -21,7 +22,7 @@ export interface SessionBook {
   /** Clients that are connected here. */
   connected(): Iterable<string>;
   /** Sessions that are known here and outlive their connection. */
-  kept(): Iterable<string>;
+  kept(): Iterable<KeptSession>;
 }
 
 export interface ClientsOptions {
@@ -68,8 +69,36 @@ export class Clients {
       const at = owner.get(clientId);
       book().adopt(sessionOf(clientId, subscriptions), at !== undefined && at !== consumer);
     }
-    for (const clientId of book().kept()) if (!known.has(clientId)) book().forget(clientId);
+    await this.#judgeUnknown(owner, known);
     this.#disownGone(owner, known);
+  }
+
+  /** A session that the engine does not know has ended elsewhere, unless its client is connected here. */
+  async #judgeUnknown(owner: ReadonlyMap<string, string>, known: ReadonlySet<string>): Promise<void> {
+    const { book, consumer } = this.#options;
+    const connected = new Set(book().connected());
+    const lost: KeptSession[] = [];
+    for (const session of book().kept()) {
+      const { clientId } = session;
+      if (known.has(clientId)) continue;
+      if (!connected.has(clientId)) book().forget(clientId);
+      else if ((owner.get(clientId) ?? consumer) === consumer) lost.push(session);
+    }
+    await this.#restore(lost);
+  }
+
+  /** The engine has been emptied: tells it the sessions that are known here. @throws EquipoiseError EQ_ENGINE_AWAY */
+  restore(): Promise<void> {
+    return this.#restore([...this.#options.book().kept()]);
+  }
+
+  async #restore(sessions: readonly KeptSession[]): Promise<void> {
+    const { engine, keys } = this.#options;
+    for (let at = 0; at < sessions.length; at += maxRestored) {
+      const some = sessions.slice(at, at + maxRestored);
+      const args = some.flatMap(({ clientId, subscriptions }) => [clientId, JSON.stringify(subscriptions)]);
+      await engine.run("restore", [keys.prefix], args);
+    }
   }
 
   /** Clients whose connection has ended here while the engine was away. */

@@ -14,6 +14,7 @@ import type { Fed } from "../pool/feed.ts";
 import type { Neighbours, Owned } from "../session/neighbours.ts";
 import type { Turn } from "../turn.ts";
 import { Appender } from "./appender.ts";
+import { Custody } from "./custody.ts";
 import { ClusterDeadLetters } from "./dead-letters.ts";
 import { Engine } from "./engine.ts";
 import { decodeEntry } from "./entry.ts";
@@ -29,7 +30,6 @@ import { type PoolBook, Registry } from "./registry.ts";
 import { Settler } from "./settler.ts";
 
 const tendPeriodMs = 1_000;
-const auditDelayMs = 500;
 
 export interface ClusterOptions extends Participant {
   address: RedisOptions;
@@ -62,8 +62,8 @@ export class Cluster implements Neighbours {
   readonly #order: ClusterOrder;
   readonly #liveness: Liveness;
   readonly #knowledge: Knowledge;
+  readonly #custody: Custody;
   #dead: ClusterDeadLetters | undefined;
-  #cancelAudit: (() => void) | undefined;
   #learned = false;
   #lastVersion = 0;
   #cancelTend: (() => void) | undefined;
@@ -88,6 +88,7 @@ export class Cluster implements Neighbours {
       ...common,
       participant: options,
       nextQueueId: () => this.journal.nextQueueId(),
+      replicated: () => this.#appender.replicated(),
     });
     this.#appender = this.#createAppender();
     this.journal = new ClusterJournal({
@@ -98,6 +99,10 @@ export class Cluster implements Neighbours {
       stop: () => this.#stop(),
     });
     this.#feeder = this.#createFeeder();
+    this.#custody = new Custody({
+      ...{ ...common, registry: this.#registry, settler: this.#settler, feeder: this.#feeder },
+      learn: () => this.#knowledge.learn(),
+    });
     this.#order = new ClusterOrder({
       ...{ ...common, events, registry: this.#registry, settler: this.#settler },
       nextChunkId: () => this.journal.nextId(),
@@ -122,7 +127,7 @@ export class Cluster implements Neighbours {
     });
   }
 
-  /** Where this broker hears that something has come for a shard of its own. */
+  /** Where this broker hears that something has come which it waits for. */
   get #calls(): string {
     return this.#keys.calls + this.#consumer;
   }
@@ -141,18 +146,22 @@ export class Cluster implements Neighbours {
         const queue = this.#registry.named(name);
         if (queue !== undefined) this.#feeder.stored(queue);
       },
+      onTaken: ({ name }, entries) => {
+        const queue = this.#registry.named(name);
+        for (const entry of entries) if (queue !== undefined) this.#feeder.take(queue, entry);
+      },
     });
   }
 
   #createFeeder(): Feeder {
     const { clock, turn, events } = this.#options;
     return new Feeder({
-      ...{ engine: this.#engine, consumer: this.#consumer, clock },
+      ...{ engine: this.#engine, keys: this.#keys, consumer: this.#consumer, clock },
       nextChunkId: () => this.journal.nextId(),
       request: () => turn.request(),
       // Others may be about to end it.
       onJoined: (queue) => void this.#registry.open(queue),
-      onAbandoned: (queue) => void this.#giveBack(queue),
+      onAbandoned: (queue) => void this.#custody.giveBack(queue),
       onUnknown: ({ pool }) => events.emit({ event: "entry.unknown", pool }),
       onFailed: (queues, error) => this.#onFeedFailed(queues, error),
     });
@@ -164,6 +173,7 @@ export class Cluster implements Neighbours {
       ...{ engine: this.#engine, keys: this.#keys, consumer: this.#consumer, brokerId, clock },
       onTakenForDead: () => this.#onTakenForDead(),
       onDead: (dead) => this.#onDead(dead),
+      onInherited: (consumer) => void this.#knowledge.wills.execute(consumer),
       onBeat: (version) => this.#onBeat(version),
       onFailed,
     });
@@ -279,7 +289,7 @@ export class Cluster implements Neighbours {
   /** Says what is settled, and leaves the rest to the others. */
   async #stop(): Promise<void> {
     this.#cancelTend?.();
-    this.#cancelAudit?.();
+    this.#custody.stop();
     await this.#feeder.stop();
     await this.#settler.flush(true);
     await this.#liveness.stop();
@@ -290,12 +300,7 @@ export class Cluster implements Neighbours {
   #onHere(): void {
     this.#options.events.emit({ event: "engine.here" });
     this.#options.onStateChange();
-    for (const queue of this.#registry.all()) {
-      queue.released = true;
-      queue.empty = false;
-      queue.shards?.call();
-      void this.#registry.open(queue);
-    }
+    this.#custody.resume();
     void this.#knowledge.notes.send();
     this.#appender.resend();
     this.#knowledge.tell();
@@ -304,16 +309,6 @@ export class Cluster implements Neighbours {
     if (this.#learned) void this.#liveness.beat();
     this.#learned = true;
     void this.#settler.flush(true);
-    // What was asked over the broken connection may arrive behind what is asked over the new one.
-    this.#cancelAudit?.();
-    this.#cancelAudit = this.#options.clock.after(auditDelayMs, () => void this.#audit());
-  }
-
-  async #audit(): Promise<void> {
-    if (!this.#engine.here) return;
-    // News may have come before this broker listened again.
-    await this.#knowledge.learn().catch((error: unknown) => this.#noteFailure(error));
-    for (const queue of this.#registry.all()) await this.#feeder.audit(queue);
   }
 
   #onMessage(channel: string, message: Buffer): void {
@@ -322,7 +317,7 @@ export class Cluster implements Neighbours {
       const { topic, frame } = decodeRetained(message);
       return this.#knowledge.hearRetained(topic, frame);
     }
-    if (channel === this.#calls) return this.#registry.named(message.toString())?.shards?.call();
+    if (channel === this.#calls) return this.#custody.called(message.toString());
     const entry = decodeEntry("", message, this.journal.nextId());
     if (entry !== undefined) this.#options.onRelayed(entry.slice.chunk);
   }
@@ -333,10 +328,7 @@ export class Cluster implements Neighbours {
     const rest = news.slice(space + 1);
     this.#knowledge.hear(what, rest);
     if (what === "balance") return void this.#registry.named(rest)?.shards?.balance();
-    const queue = what === "released" ? this.#registry.named(rest) : undefined;
-    if (queue === undefined) return;
-    queue.released = true;
-    this.#feeder.ask(queue);
+    if (what === "released") this.#custody.released(rest);
   }
 
   #onDropped(name: string, messages: number): void {
@@ -346,13 +338,8 @@ export class Cluster implements Neighbours {
     else events.emit({ event: "pool.dropped", pool, messages });
   }
 
-  /** What this broker holds of a session's queue is another broker's: the client has connected there. */
   giveUp(id: QueueId): void {
-    const queue = this.#registry.get(id);
-    if (queue === undefined) return;
-    queue.lose();
-    queue.released = true;
-    this.#feeder.contest(queue);
+    this.#custody.giveUp(id);
   }
 
   #onBeat(version: number): void {
@@ -374,36 +361,19 @@ export class Cluster implements Neighbours {
     const detail = "queues that were known are not there: what waited in them is lost";
     this.#options.events.emit({ event: "engine.rolledBack", detail });
     for (const queue of this.#registry.all()) void this.#registry.open(queue);
+    this.#knowledge.clients.restore().catch((error: unknown) => this.#noteFailure(error));
     this.#knowledge.tell();
   }
 
   #onDead(dead: readonly string[]): void {
-    for (const consumer of dead) {
+    for (const consumer of dead)
       this.#options.events.emit({ event: "broker.dead", broker: brokerOf(consumer) });
-      void this.#knowledge.wills.execute(consumer);
-    }
   }
 
   #onTakenForDead(): void {
     this.#options.events.emit({ event: "broker.takenForDead" });
     this.#knowledge.tell();
-    for (const queue of this.#registry.all()) {
-      queue.lose();
-      queue.released = true;
-      this.#feeder.ask(queue);
-    }
-  }
-
-  /** Nobody here takes from the queue any more: others may have what waits here for it. */
-  async #giveBack(queue: SharedQueue): Promise<void> {
-    await this.#settler.flush(true);
-    try {
-      const args = [this.#consumer, this.#keys.news, queue.name];
-      await this.#engine.run("giveBack", [queue.stream], args);
-      queue.lose();
-    } catch (error) {
-      this.#noteFailure(error);
-    }
+    this.#custody.loseAll();
   }
 
   #onFeedFailed(queues: Iterable<SharedQueue>, error: EquipoiseError): void {

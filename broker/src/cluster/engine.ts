@@ -56,6 +56,8 @@ export class Engine {
   #stopped = false;
   #watchId = 0;
   #lastReason = "";
+  /** Why it is of no use although it is there, as far as was said. */
+  #toldReason = "";
   readonly #questions: ReadonlyMap<Redis, Questions>;
   #checkedAtMs = 0;
   #pingedAtMs = 0;
@@ -113,7 +115,12 @@ export class Engine {
     this.#news.on("messageBuffer", (channel: Buffer, message: Buffer) =>
       onMessage(channel.toString(), message),
     );
-    await this.#requireFitness();
+    try {
+      await this.#requireFitness();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
     await this.#prepare();
     this.#started = true;
     for (const connection of this.#connections) {
@@ -123,6 +130,7 @@ export class Engine {
     this.#cancelCheck = clock.every(silenceCheckMs, () => this.#checkSilence());
   }
 
+  /** @throws EquipoiseError EQ_ENGINE_UNFIT */
   async #requireFitness(): Promise<void> {
     const info = await this.#main.info();
     const version = /^redis_version:(\S+)/m.exec(info)?.[1] ?? "unknown";
@@ -132,9 +140,7 @@ export class Engine {
     if (!(major >= oldestMajorVersion))
       fault = `version ${version}, needed is ${oldestMajorVersion}.0 or newer`;
     else if (policy !== "noeviction") fault = `maxmemory-policy ${policy} would drop acknowledged messages`;
-    if (fault === undefined) return;
-    await this.stop();
-    throw new EquipoiseError("EQ_ENGINE_UNFIT", fault);
+    if (fault !== undefined) throw new EquipoiseError("EQ_ENGINE_UNFIT", fault);
   }
 
   /** Loads the scripts; from then on the engine is here. */
@@ -145,6 +151,7 @@ export class Engine {
     const { remoteAddress: host = "", remotePort: port = 0 } = this.#main.stream as Socket;
     this.#confirmation.begin({ host, port });
     this.#lastReason = "";
+    this.#toldReason = "";
     this.#here = true;
     this.#options.onHere();
   }
@@ -152,11 +159,21 @@ export class Engine {
   async #return(): Promise<void> {
     if (this.#here || this.#connections.some(({ status }) => status !== "ready")) return;
     try {
+      // It may be another one than before, or have been configured anew.
+      await this.#requireFitness();
       await this.#prepare();
     } catch (error) {
       this.#lastReason = reasonOf(error);
+      if (error instanceof EquipoiseError) this.#tellUnfit();
       this.#reconnect();
     }
+  }
+
+  /** It is there, but of no use: said once. */
+  #tellUnfit(): void {
+    if (this.#toldReason === this.#lastReason || this.#stopped) return;
+    this.#toldReason = this.#lastReason;
+    this.#options.onAway(this.#lastReason);
   }
 
   #leave(reason: string): void {

@@ -29,6 +29,9 @@ export interface Entry {
   lost: boolean;
 }
 
+/** An entry as a script gives it, with what is noted beside it: its bitmap and its failed attempts. */
+export type Taken = [id: Buffer, content: Buffer, unsettled?: Buffer | null, failures?: Buffer | null];
+
 /** A slice's messages as the entries that hold them. */
 export function encodeEntries(slice: Slice): Buffer[] {
   const { chunk } = slice;

@@ -1,11 +1,17 @@
 /**
  * Takes messages from the cluster's queues, for each of them only as many as this broker's members have credit for, so
  * that brokers balance by capacity without talking to each other. First what other brokers have released, which is
- * older; then what nobody has had. A queue that was found empty is watched on a connection of its own.
+ * older; then what nobody has had.
+ *
+ * Brokers compete for what comes into a queue that was found empty: it is watched on a connection of its own, and the
+ * engine gives to the one that has waited longest. That costs the engine time for each watched queue whenever the wait
+ * begins anew. So a session's queue, for which only one broker waits and of which there may be thousands, is not
+ * watched: the engine has a note of who found it empty, and calls.
  */
 import { type Clock, EquipoiseError } from "@equipoise/shared";
 import type { Engine, Reply } from "./engine.ts";
-import { decodeEntry } from "./entry.ts";
+import { decodeEntry, type Taken } from "./entry.ts";
+import type { Keys } from "./keys.ts";
 import type { SharedQueue } from "./queue.ts";
 import { group } from "./scripts/common.ts";
 
@@ -16,11 +22,12 @@ const watchMs = 2_000;
 const watchGraceMs = 200;
 /** Entries that one question of the audit is about. */
 const maxAudited = 1_000;
-/** How often a contested queue is asked for. */
-const contestMs = 20;
+/** Pools' queues beyond so many are not watched: all brokers that wait for one of them are called. */
+const maxWatched = 256;
 
 export interface FeederOptions {
   engine: Engine;
+  keys: Keys;
   consumer: string;
   clock: Clock;
   nextChunkId: () => number;
@@ -55,24 +62,10 @@ export class Feeder {
     this.#options.request();
   }
 
-  /**
-   * The queue was another broker's until now, which may still wait for messages of it: they are taken from it, in order,
-   * until it cannot be given any more.
-   */
-  contest(queue: SharedQueue): void {
-    queue.contestedUntilMs = this.#options.clock.monotonicMs() + watchMs + watchGraceMs;
-    this.#hungry.delete(queue);
-    this.ask(queue);
-  }
-
-  #contested({ contestedUntilMs }: SharedQueue): boolean {
-    return contestedUntilMs > this.#options.clock.monotonicMs();
-  }
-
   /** Messages were stored in the queue by this broker. */
   stored(queue: SharedQueue): void {
-    // Who watches it is given them without asking, and who owns the shards is called.
-    if (queue.shards !== undefined || this.#watched?.has(queue) === true) return;
+    // Who watches it is given them without asking, and who is noted in the engine is called.
+    if (queue.shards !== undefined || queue.listed || this.#watched?.has(queue) === true) return;
     queue.empty = false;
     this.ask(queue);
   }
@@ -105,22 +98,19 @@ export class Feeder {
         this.#options.onAbandoned(queue);
       return;
     }
-    if (queue.reading || !queue.opened) return;
-    if (wanted <= 0) this.#hungry.delete(queue);
-    // What it brings may be older than what is asked for meanwhile.
-    else if (this.#contested(queue) && this.#watched?.has(queue) === true) this.#wake();
-    else if (queue.released || !queue.empty) void this.#read(queue, wanted);
-    else if (this.#contested(queue)) this.#askLater(queue);
-    else this.#hungry.add(queue);
+    if (wanted <= 0 || !queue.opened) this.#hungry.delete(queue);
+    else if (!queue.reading) this.#satisfy(queue, wanted);
   }
 
-  #askLater(queue: SharedQueue): void {
-    queue.reading = true;
-    this.#options.clock.after(contestMs, () => {
-      queue.reading = false;
-      queue.released = true;
-      this.ask(queue);
-    });
+  #satisfy(queue: SharedQueue, wanted: number): void {
+    if (queue.released || !queue.empty) void this.#read(queue, wanted);
+    else if (queue.listed || this.#hungry.has(queue)) return;
+    else if (this.#mayWatch(queue)) this.#hungry.add(queue);
+    else void this.#read(queue, wanted);
+  }
+
+  #mayWatch({ pool }: SharedQueue): boolean {
+    return pool !== "" && this.#hungry.size < maxWatched;
   }
 
   /**
@@ -140,7 +130,7 @@ export class Feeder {
       const claimed = await this.#attempt(queue, () =>
         engine.run("claim", [queue.stream, queue.state], args),
       );
-      for (const taken of (claimed ?? []) as Taken[]) this.#take(queue, ...taken);
+      for (const taken of (claimed ?? []) as Taken[]) this.take(queue, taken);
     }
   }
 
@@ -158,18 +148,24 @@ export class Feeder {
   }
 
   async #read(queue: SharedQueue, wanted: number): Promise<void> {
-    const { engine, consumer } = this.#options;
+    const { engine, keys, consumer } = this.#options;
     const { released } = queue;
-    // Before the answer: what is released from now on is news.
+    this.#hungry.delete(queue);
+    // Before the answer: what is released or comes from now on is news.
     queue.released = false;
-    const args = [consumer, wanted, this.#contested(queue) ? "2" : released ? "1" : "0", maxEntries];
-    const reply = await this.#attempt(queue, () => engine.run("take", [queue.stream, queue.state], args));
-    if (reply === undefined) queue.released = true;
-    if (reply === undefined) return;
+    queue.called = false;
+    const listed = !this.#mayWatch(queue);
+    const args = [consumer, wanted, released ? "1" : "0", maxEntries, queue.name, listed ? "1" : "0"];
+    const names = [queue.stream, queue.state, keys.prefix];
+    const reply = await this.#attempt(queue, () => engine.run("take", names, args));
+    // One that is refused asks again with the next beat.
+    if (reply === undefined || reply === null) queue.released = true;
+    if (reply === undefined || reply === null) return;
     const [empty, more, entries] = reply as [number, number, Taken[]];
     if (more === 1) queue.released = true;
-    queue.empty = empty === 1;
-    for (const taken of entries) this.#take(queue, ...taken);
+    queue.empty = empty === 1 && !queue.called;
+    queue.listed = queue.empty && listed;
+    for (const taken of entries) this.take(queue, taken);
     this.ask(queue);
   }
 
@@ -187,13 +183,8 @@ export class Feeder {
     }
   }
 
-  #take(
-    queue: SharedQueue,
-    id: Buffer,
-    content: Buffer,
-    unsettled: Buffer | null = null,
-    failures: Buffer | null = null,
-  ): void {
+  /** An entry was given to this broker. */
+  take(queue: SharedQueue, [id, content, unsettled = null, failures = null]: Taken): void {
     const entry = decodeEntry(
       id.toString("latin1"),
       content,
@@ -250,18 +241,15 @@ export class Feeder {
       const queue = [...watched].find((each) => each.stream === stream);
       if (queue === undefined) continue;
       queue.empty = false;
-      for (const [id, [, content]] of entries) this.#take(queue, id, content);
+      this.#hungry.delete(queue);
+      for (const [id, [, content]] of entries) this.take(queue, [id, content]);
     }
     for (const queue of watched) this.ask(queue);
-    this.#hungry.clear();
   }
 }
 
-/** An entry with what is noted beside it: its bitmap and its failed attempts. */
-type Taken = [id: Buffer, content: Buffer, unsettled: Buffer | null, failures: Buffer | null];
-
 function unknownOf({ held, done }: SharedQueue, ids: readonly string[]): string[] {
-  const known = new Set([...held.values(), ...done].map(({ id }) => id));
+  const known = new Set([...held.values(), ...done].filter(({ lost }) => !lost).map(({ id }) => id));
   return ids.filter((id) => !known.has(id));
 }
 

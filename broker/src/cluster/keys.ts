@@ -31,6 +31,11 @@ export class Keys {
     return `${this.#prefix}taken`;
   }
 
+  /** Name of the engine's content: another one when it was emptied. */
+  get epoch(): string {
+    return `${this.#prefix}epoch`;
+  }
+
   /** Channel: entries of a queue were released. */
   get news(): string {
     return `${this.#prefix}news`;
@@ -101,7 +106,12 @@ export class Keys {
     return `${this.#prefix}shards:${queue}`;
   }
 
-  /** What the channels begin with that tell owners of shards that something has come. */
+  /** Hash: by queue that was found empty, the brokers that are called when something comes. */
+  get waiting(): string {
+    return `${this.#prefix}waiting`;
+  }
+
+  /** What the channels begin with that tell brokers that something has come which they wait for. */
   get calls(): string {
     return `${this.#prefix}calls:`;
   }

@@ -1,10 +1,11 @@
 /** What all brokers of a cluster know of each other's clients: sessions, subscriptions, retained messages, wills, tunings. */
 import type { Clock } from "@equipoise/shared";
-import type { QueueId } from "../journal/journal.ts";
+import type { Committed, QueueId } from "../journal/journal.ts";
 import type { Tuning } from "../pool/contract.ts";
 import type { Router } from "../router/router.ts";
 import { Clients, type SessionBook } from "./clients.ts";
 import type { Engine } from "./engine.ts";
+import { Epoch } from "./epoch.ts";
 import type { Keys } from "./keys.ts";
 import { Notes } from "./notes.ts";
 import { Relays } from "./relays.ts";
@@ -17,8 +18,8 @@ export interface Participant {
   router: () => Router;
   /** A retained message has changed, on any broker. */
   onRetained: (topic: string, frame: Buffer | undefined) => void;
-  /** A client of a broker that has died has left a will, as a PUBLISH frame. */
-  onWill: (frame: Buffer) => void;
+  /** Clients of a broker that has died have left wills, as PUBLISH frames: calls back when they are stored. */
+  onWills: (frames: readonly Buffer[], stored: Committed) => void;
   /** A pool was tuned on another broker. */
   onTuned: (pool: string, tuning: Tuning) => void;
   /** Uniform in [0, 1). */
@@ -32,6 +33,8 @@ export interface KnowledgeOptions {
   consumer: string;
   participant: Participant;
   nextQueueId: () => QueueId;
+  /** Waits until all that was asked of the engine before is as safe as it is promised to be. */
+  replicated: () => Promise<void>;
   onFailed: (error: unknown) => void;
 }
 
@@ -42,15 +45,17 @@ export class Knowledge {
   readonly wills: Wills;
   readonly tunings: Tunings;
   readonly #options: KnowledgeOptions;
+  readonly #epoch: Epoch;
   /** Topics of retained messages that the engine has, as far as was heard. */
   #retained = new Set<string>();
 
   constructor(options: KnowledgeOptions) {
     this.#options = options;
-    const { engine, keys, clock, consumer, participant, nextQueueId, onFailed } = options;
-    const { sessions: book, router, onWill: publish, onTuned: apply, random } = participant;
+    const { engine, keys, clock, consumer, participant, nextQueueId, replicated, onFailed } = options;
+    const { sessions: book, router, onWills: publish, onTuned: apply, random } = participant;
     this.relays = new Relays({ engine, keys, clock, router, consumer, nextQueueId, onFailed });
-    this.notes = new Notes(engine, keys, consumer, onFailed);
+    this.notes = new Notes({ engine, keys, consumer, replicated, onFailed });
+    this.#epoch = new Epoch(engine, keys, consumer);
     this.clients = new Clients({ engine, keys, consumer, book, onFailed });
     this.wills = new Wills({ engine, keys, consumer, publish, onFailed });
     this.tunings = new Tunings({ engine, keys, random, apply, onFailed });
@@ -60,6 +65,7 @@ export class Knowledge {
   async learn(): Promise<void> {
     await this.#learnRetained();
     await this.tunings.learn();
+    if (await this.#epoch.changed()) await this.clients.restore();
     await this.clients.load();
     await this.relays.hearAll();
   }

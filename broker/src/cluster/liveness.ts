@@ -20,6 +20,8 @@ export interface LivenessOptions {
   /** Others have what this broker held. */
   onTakenForDead: () => void;
   onDead: (consumers: readonly string[]) => void;
+  /** The wills of a dead broker's clients are this broker's matter; said with each beat until they are published. */
+  onInherited: (consumer: string) => void;
   /** Every beat that was answered, with the version of the registry. */
   onBeat: (version: number) => void;
   onFailed: (error: EquipoiseError) => void;
@@ -62,7 +64,7 @@ export class Liveness {
     this.#beating = true;
     try {
       const reply = await engine.run("beat", [keys.prefix], [consumer, lifetimeMs]);
-      this.#hear(reply as [number, Buffer[], number]);
+      this.#hear(reply as [number, Buffer[], number, Buffer[]]);
     } catch (error) {
       if (!(error instanceof EquipoiseError)) throw error;
       if (error.code !== "EQ_ENGINE_AWAY") this.#options.onFailed(error);
@@ -71,11 +73,12 @@ export class Liveness {
     }
   }
 
-  #hear([stranger, dead, version]: [number, Buffer[], number]): void {
-    const { onTakenForDead, onDead, onBeat } = this.#options;
+  #hear([stranger, dead, version, estates]: [number, Buffer[], number, Buffer[]]): void {
+    const { onTakenForDead, onDead, onInherited, onBeat } = this.#options;
     if (stranger === 1 && this.#known) onTakenForDead();
     this.#known = true;
     if (dead.length > 0) onDead(dead.map(String));
+    for (const consumer of estates) onInherited(String(consumer));
     onBeat(version);
   }
 

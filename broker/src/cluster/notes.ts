@@ -10,10 +10,20 @@ import type { Keys } from "./keys.ts";
 
 type Subscriptions = () => KeptSession["subscriptions"];
 
+export interface NotesOptions {
+  engine: Engine;
+  keys: Keys;
+  consumer: string;
+  /** Waits until all that was asked before is as safe as it is promised to be. */
+  replicated: () => Promise<void>;
+  onFailed: (error: unknown) => void;
+}
+
 export class Notes {
   readonly #engine: Engine;
   readonly #keys: Keys;
   readonly #consumer: string;
+  readonly #replicated: () => Promise<void>;
   readonly #onFailed: (error: unknown) => void;
   #retained = new Map<string, Buffer | undefined>();
   #sessions = new Map<string, Subscriptions | undefined>();
@@ -22,11 +32,12 @@ export class Notes {
   /** Sent, and not answered yet. */
   #underWay = 0;
 
-  constructor(engine: Engine, keys: Keys, consumer: string, onFailed: (error: unknown) => void) {
-    this.#engine = engine;
-    this.#keys = keys;
-    this.#consumer = consumer;
-    this.#onFailed = onFailed;
+  constructor(options: NotesOptions) {
+    this.#engine = options.engine;
+    this.#keys = options.keys;
+    this.#consumer = options.consumer;
+    this.#replicated = options.replicated;
+    this.#onFailed = options.onFailed;
   }
 
   /** Something is not in the engine yet. */
@@ -62,7 +73,7 @@ export class Notes {
     try {
       await Promise.all([...this.#sendRetained(retained), ...this.#sendSessions(sessions)]);
       // Answered in order: what was sent before is there as well.
-      if (waiting.length > 0) await this.#engine.ask("PING");
+      if (waiting.length > 0) await this.#replicated();
       for (const done of waiting) done(undefined);
     } catch (error) {
       if (!(error instanceof EquipoiseError)) throw error;

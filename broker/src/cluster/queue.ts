@@ -38,12 +38,14 @@ export class SharedQueue implements Holding {
   reading = false;
   /** The last question brought less than it asked for. */
   empty = false;
+  /** Something has come since the engine was asked for messages. */
+  called = false;
+  /** The engine calls this broker when something comes. */
+  listed = false;
   /** There may be entries that another broker held. */
   released = true;
   /** There have been members here since the engine was told so. */
   joined = false;
-  /** Until then another broker that had the queue may still be given messages of it; monotonic. */
-  contestedUntilMs = 0;
   /** The engine has had no answer yet to whether the queue exists. */
   opened = false;
 
@@ -66,12 +68,27 @@ export class SharedQueue implements Holding {
     return this.shards === undefined ? this : this.shards.leaseOf(slice);
   }
 
+  /** Something has come that was waited for. */
+  call(): void {
+    this.shards?.call();
+    this.called = true;
+    this.listed = false;
+    this.empty = false;
+  }
+
   get heldCount(): number {
     return this.held.size + (this.shards?.heldCount ?? 0);
   }
 
   refused(): void {
     throw new Error("what has no owner is not refused");
+  }
+
+  /** Messages that this broker takes as soon as it has stored some, if nobody else has taken them before. */
+  get atOnce(): number {
+    // What is older and was released goes first; what is asked for just now is for the same members.
+    if (!this.opened || !this.joined || this.released || this.reading || this.shards !== undefined) return 0;
+    return Math.max(0, this.fed?.atOnce?.() ?? 0);
   }
 
   /** The engine has said how much is unsettled on all brokers together. */

@@ -21,6 +21,7 @@ import { Inflow, type InflowLimits, type InflowOwner } from "./inflow.ts";
 import { Output, type SendFlags } from "./output.ts";
 import { acknowledgedId, checkFirstByte, checkReserved, packetTypes as type } from "./packet-types.ts";
 import { Rights } from "./rights.ts";
+import { Silence } from "./silence.ts";
 
 export interface ConnectionLimits extends InflowLimits {
   /** Largest MQTT packet, in bytes. */
@@ -48,8 +49,6 @@ export interface ConnectionSurroundings {
 const connackFirst = 0x20;
 /** Largest CONNECT: room for the largest will that MQTT allows, and little for strangers to fill. */
 const maxConnectBytes = 131_072;
-/** Longest wait for a client that does not take the last bytes meant for it. */
-const lingerMs = 5_000;
 
 /** Ends that are the broker's own decision: what the client held is not a failed attempt. */
 const brokersOwn: ReadonlySet<string> = new Set(["brokerStopping", "orderKept", "ackTimeout"]);
@@ -75,9 +74,7 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
   #paused = false;
   /** The SUBSCRIBE of which a refusal has been told. */
   #toldOf: FilterExchange | undefined;
-  #keepaliveMs = 0;
-  /** When the last whole packet came; at first, when the connection came. */
-  #heardMs: number;
+  readonly #silence: Silence;
 
   constructor({ wire: socket, certifiedName }: Arrival, around: ConnectionSurroundings) {
     this.#socket = socket;
@@ -85,7 +82,7 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
     this.#around = around;
     this.remoteAddress = socket.remoteAddress ?? "unknown";
     this.address = `${this.remoteAddress}:${socket.remotePort ?? 0}`;
-    this.#heardMs = around.turn.nowMs;
+    this.#silence = new Silence(around.turn.nowMs);
     const { maxOutputBytes, maxPacketBytes } = around.limits;
     this.#reader = new FrameReader(Math.min(maxPacketBytes, maxConnectBytes), (bytes, start, body, end) =>
       this.#onFrame(bytes, start, body, end),
@@ -128,11 +125,11 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
   // Line: what sessions and queues send.
 
   get heardAtMs(): number {
-    return this.#heardMs;
+    return this.#silence.heardAtMs;
   }
 
   get silenceLimitMs(): number {
-    return this.#keepaliveMs;
+    return this.#silence.limitMs;
   }
 
   get writable(): boolean {
@@ -159,7 +156,7 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
   resumeReading(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#heardMs = this.#around.turn.nowMs;
+    this.#silence.heardAtMs = this.#around.turn.nowMs;
     if (!this.#dialogue.asking) this.#socket.resume();
   }
 
@@ -185,7 +182,7 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
     if (this.#state === "closed") return false;
     const kind = (bytes[start] as number) >> 4;
     if (this.#state === "new") return this.#onFirstFrame(kind, bytes, start, body, end);
-    this.#heardMs = this.#around.turn.nowMs;
+    this.#silence.heardAtMs = this.#around.turn.nowMs;
     switch (kind) {
       case type.publish:
         this.#around.ingress.publish(this.#inflow, bytes, start, body, end);
@@ -218,7 +215,7 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
       this.#close("refused", connect.reason);
       return false;
     }
-    this.#keepaliveMs = connect.keepaliveSeconds * 1_500;
+    this.#silence.limitMs = connect.keepaliveSeconds * 1_500;
     this.#state = "connecting";
     this.#dialogue.ask(connect.frame);
     this.#socket.pause();
@@ -275,7 +272,7 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
     this.#session = session;
     this.#inflow.session = session;
     this.#reader.allow(limits.maxPacketBytes);
-    this.#heardMs = turn.nowMs;
+    this.#silence.heardAtMs = turn.nowMs;
     this.#output.frame(frame);
     const { address } = this;
     events.emit({ event: "connection.opened", clientId: id, address, clean, sessionPresent: present });
@@ -307,7 +304,7 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
 
   onAnswered(): void {
     if (this.#state === "closed") return;
-    this.#heardMs = this.#around.turn.nowMs;
+    this.#silence.heardAtMs = this.#around.turn.nowMs;
     try {
       this.#reader.resume();
     } catch (error) {
@@ -350,16 +347,13 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
   /** Closes a connection that has been silent for too long. */
   checkTime(nowMs: number): void {
     if (this.#state === "closed") return;
-    const silentMs = nowMs - this.#heardMs;
-    if (this.#state !== "connected") {
-      if (silentMs > this.#around.limits.connectTimeoutMs)
-        this.fail(new Fault("connectTimeout", "no CONNECT in time"));
-      return;
-    }
     // While we do not read, silence is ours, not the client's [MQTT-3.1.2-24].
-    if (this.#keepaliveMs === 0 || this.#paused || this.#dialogue.asking || silentMs <= this.#keepaliveMs)
-      return;
-    this.fail(new Fault("keepaliveTimeout", `silent for ${Math.round(silentMs)} ms`));
+    const excused = this.#paused || this.#dialogue.asking;
+    const fault =
+      this.#state === "connected"
+        ? this.#silence.keepaliveFault(nowMs, excused)
+        : this.#silence.connectFault(nowMs, this.#around.limits.connectTimeoutMs);
+    if (fault !== undefined) this.fail(fault);
   }
 
   // The end.
@@ -390,20 +384,10 @@ export class Connection implements DialogueOwner, InflowOwner, Line, Subscriber 
     this.#around.onClosed(this);
     const failed = !this.#endedCleanly && !brokersOwn.has(reason);
     if (session !== undefined) this.#around.sessions.detach(session, failed);
-    this.#closeSocket();
+    this.#output.end();
     this.#dialogue.channel.destroy();
     const { address } = this;
     const more = detail === undefined ? {} : { detail };
     this.#around.events.emit({ event: "connection.closed", clientId, address, reason, ...more });
-  }
-
-  /** Sends what is gathered, then ends; what still comes in is thrown away. */
-  #closeSocket(): void {
-    const socket = this.#socket;
-    this.#output.flush();
-    socket.removeAllListeners("data");
-    socket.resume();
-    socket.setTimeout(lingerMs, () => socket.destroy());
-    socket.destroySoon();
   }
 }

@@ -28,6 +28,9 @@ function giveBack(buffer: Buffer): void {
   if (shelf.length < maxStock) shelf.push(buffer);
 }
 
+/** Longest wait for a client that does not take the last bytes meant for it. */
+const lingerMs = 5_000;
+
 export interface SendFlags {
   qos: number;
   dup: boolean;
@@ -121,6 +124,16 @@ export class Output {
     this.#buffer = undefined;
     this.#used = 0;
     this.#checkBound();
+  }
+
+  /** Sends what is gathered, then ends; what still comes in is thrown away. */
+  end(): void {
+    const socket = this.#socket;
+    this.flush();
+    socket.removeAllListeners("data");
+    socket.resume();
+    socket.setTimeout(lingerMs, () => socket.destroy());
+    socket.destroySoon();
   }
 
   #checkBound(): void {

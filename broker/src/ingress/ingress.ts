@@ -6,7 +6,7 @@
 
 import { Fault } from "../gate/fault.ts";
 import { bodyOf, type Chunk, ChunkBuilder, encodePublish } from "../journal/chunk.ts";
-import type { Journal } from "../journal/journal.ts";
+import type { Committed, Journal } from "../journal/journal.ts";
 import { Indexes, Slice } from "../journal/slice.ts";
 import { type Destination, type Router, type Target, Topic } from "../router/router.ts";
 import type { Turn } from "../turn.ts";
@@ -49,6 +49,8 @@ class Batch {
   /** Publishers in the order of their messages, with how many acknowledgements each is owed. */
   readonly publishers: Publisher[] = [];
   readonly counts: number[] = [];
+  /** Who is told when all of it is stored, and what came before. */
+  readonly waiting: Committed[] = [];
 
   constructor(kind: Kind, sizeHint: number) {
     this.kind = kind;
@@ -77,7 +79,7 @@ class Batch {
   }
 
   get empty(): boolean {
-    return this.builder.count === 0 && this.publishers.length === 0;
+    return this.builder.count + this.publishers.length + this.waiting.length === 0;
   }
 }
 
@@ -165,11 +167,15 @@ export class Ingress {
     this.#takeOwn(topic, encodePublish(name, payload, flags), flags.retain, flags.fleeting !== true);
   }
 
-  /** Takes a message that another broker would have published, as a PUBLISH frame. */
-  publishFrame(frame: Buffer): void {
-    const body = bodyOf(frame, 0);
-    const topic = this.topic(frame.toString("utf8", body + 2, body + 2 + frame.readUInt16BE(body)));
-    if (topic.fault === undefined) this.#takeOwn(topic, frame, ((frame[0] as number) & 1) !== 0, true);
+  /** Takes messages that another broker would have published, as PUBLISH frames; calls back when they are stored. */
+  publishFrames(frames: readonly Buffer[], whenStored: Committed): void {
+    for (const frame of frames) {
+      const body = bodyOf(frame, 0);
+      const topic = this.topic(frame.toString("utf8", body + 2, body + 2 + frame.readUInt16BE(body)));
+      if (topic.fault === undefined) this.#takeOwn(topic, frame, ((frame[0] as number) & 1) !== 0, true);
+    }
+    this.#batchFor(true).waiting.push(whenStored);
+    this.#turn.request();
   }
 
   #takeOwn(topic: Topic, frame: Buffer, retain: boolean, keep: boolean): void {
@@ -312,11 +318,13 @@ export class Ingress {
     for (const { target, slice } of slices) if (!target.backlog.fed) target.backlog.push(slice);
     chunk.release();
     for (const [at, publisher] of batch.publishers.entries()) publisher.committed(batch.counts[at] as number);
+    for (const stored of batch.waiting) stored(undefined);
   }
 
   #fail(batch: Batch, error: Error): void {
     this.#onStoreFailed(error);
     for (const publisher of batch.publishers) publisher.storeFailed(error);
+    for (const stored of batch.waiting) stored(error);
   }
 }
 

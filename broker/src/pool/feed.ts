@@ -22,6 +22,11 @@ export interface Fed {
   readonly dropAtBytes: number | undefined;
   /** Messages that members could be given now beyond those that wait here; `undefined` when there are no members. */
   wanted(): number | undefined;
+  /**
+   * Messages that members who have nothing to do could begin with now: what is published here may be theirs without
+   * anybody being asked. Absent where the messages are one receiver's.
+   */
+  atOnce?(): number;
   /** Present where the messages of a key are kept in order. */
   ordered?(): Ordered | undefined;
   /** What its messages are ordered by, `topic` or a top-level field of the JSON record; absent without order. */

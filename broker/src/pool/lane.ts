@@ -7,6 +7,9 @@ import type { Member } from "./member.ts";
 /** What is measured of quicker members is mostly the time between two turns. */
 const shortestServiceMs = 2;
 
+/** A member that takes more than so many times as long as the quickest is not among the quick ones. */
+const quick = 3;
+
 /** Messages fed before there is credit for them. */
 const readAhead = 256;
 
@@ -50,6 +53,13 @@ export class Lane implements Ordered {
     if (order === undefined) return freeCredit - this.waiting;
     const ready = backlog.waiting + order.ready;
     return ready > readAhead / 2 ? freeCredit - ready : Math.min(freeCredit + readAhead - ready, order.room);
+  }
+
+  /** Those of some members that have nothing to do and are about as quick as the quickest. */
+  idle(among: readonly Member[]): number {
+    const slowestMs =
+      quick * Math.min(...this.takers.map(({ serviceMs = Number.POSITIVE_INFINITY }) => serviceMs));
+    return among.filter(({ inFlight, serviceMs = 0 }) => inFlight === 0 && serviceMs <= slowestMs).length;
   }
 
   get members(): number {

@@ -6,13 +6,13 @@ import type { PoolPolicy, PoolSurroundings, Tuning } from "./contract.ts";
 import type { Decision } from "./decisions.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Ordered } from "./feed.ts";
+import { Handout } from "./handout.ts";
 import { KeyOrder } from "./key-order.ts";
 import { Lane } from "./lane.ts";
 import { Member, type MemberOwner, type Receiver } from "./member.ts";
 import { reportOf } from "./member-report.ts";
 import { saidOf } from "./policy.ts";
 import { reportOfPool } from "./pool-report.ts";
-import type { Candidates } from "./selection.ts";
 
 /**
  * A consumer group: hands every message of its backlogs to exactly one member, when that member has a free credit.
@@ -28,9 +28,9 @@ export class Pool implements MemberOwner {
   readonly #leaving = new Set<Member>();
   readonly #health: PoolHealth;
   readonly #chooser: Chooser;
+  readonly #handout: Handout;
   /** Since when there is no member of its own, monotonic; `undefined` while there is one. */
   #memberlessSinceMs: number | undefined;
-  #redelivered = 0;
   #rescued = 0;
   #resting = false;
 
@@ -50,6 +50,7 @@ export class Pool implements MemberOwner {
       wallMs: () => surroundings.wallMs(),
       nowMs: () => surroundings.monotonicMs(),
     });
+    this.#handout = new Handout(this.#chooser);
   }
 
   get name(): string {
@@ -129,6 +130,14 @@ export class Pool implements MemberOwner {
     return lane.order === undefined ? free - this.waiting : lane.wanted(free);
   }
 
+  /** Messages of a backlog that members without any, and not much slower than others here, could begin with now. */
+  atOnce(backlog: Backlog): number {
+    const lane = this.#byBacklog.get(backlog);
+    if (lane === undefined || this.#resting) return 0;
+    const { eligible, probe } = this.#chooser.candidates(lane.takers);
+    return probe ? 0 : lane.idle(eligible) - this.waiting;
+  }
+
   /** A backlog as its feed sees it where the messages of a key are kept in order. */
   ordered(backlog: Backlog): Ordered | undefined {
     return this.policy.ordering === "key" ? this.#byBacklog.get(backlog) : undefined;
@@ -147,7 +156,7 @@ export class Pool implements MemberOwner {
     const lane = new Lane(filter, backlog, this.#surroundings.monotonicMs());
     const { ordering, key } = this.policy;
     if (ordering === "key") {
-      const choose = (delivery: Delivery) => this.#chooseForKey(lane, delivery);
+      const choose = (delivery: Delivery) => this.#handout.chooseForKey(lane, delivery);
       lane.order = new KeyOrder({ backlog, key, choose });
     }
     this.#lanes.set(filter, lane);
@@ -354,39 +363,8 @@ export class Pool implements MemberOwner {
     for (const lane of this.#lanes.values()) {
       if (lane.takers.length === 0) continue;
       if (lane.order !== undefined) lane.order.drain();
-      else if (lane.backlog.waiting > 0) this.#drainLane(lane);
+      else if (lane.backlog.waiting > 0) this.#handout.drain(lane);
     }
-  }
-
-  #drainLane(lane: Lane): void {
-    const later: Delivery[] = [];
-    let candidates = this.#chooser.candidates(lane.takers);
-    while (candidates.eligible.length > 0) {
-      const delivery = lane.backlog.take();
-      if (delivery === undefined) break;
-      const member = this.#choose(lane, candidates, delivery);
-      if (typeof member === "string") {
-        later.push(delivery);
-        if (member === "wait") break;
-        continue;
-      }
-      member.take(delivery);
-      if (!member.eligible || candidates.probe) candidates = this.#chooser.candidates(lane.takers);
-    }
-    for (const delivery of later.reverse()) lane.backlog.putAside(delivery);
-  }
-
-  #chooseForKey(lane: Lane, delivery: Delivery): Member | "later" | "nobody" {
-    const candidates = this.#chooser.candidates(lane.takers);
-    if (candidates.eligible.length === 0) return "nobody";
-    const member = this.#choose(lane, candidates, delivery);
-    return member === "wait" ? "nobody" : member;
-  }
-
-  #choose(lane: Lane, candidates: Candidates, delivery: Delivery) {
-    const member = this.#chooser.choose(lane, candidates, delivery);
-    if (typeof member !== "string" && delivery.repeated) this.#redelivered++;
-    return member;
   }
 
   #noteDropped(messages: number): void {
@@ -400,7 +378,7 @@ export class Pool implements MemberOwner {
       ...reportOf(member, nowMs),
       score: this.#chooser.scoreOf(member, members),
     }));
-    const counts = { redelivered: this.#redelivered, rescued: this.#rescued };
+    const counts = { redelivered: this.#handout.redelivered, rescued: this.#rescued };
     return reportOfPool(this, [...this.#lanes.values()], counts, reports);
   }
 

@@ -375,6 +375,7 @@ export class Pools {
         return pool.isTaken(backlog);
       },
       wanted: () => pool.wanted(backlog),
+      atOnce: () => pool.atOnce(backlog),
       ordered: () => pool.ordered(backlog),
       key: pool.policy.ordering === "key" ? pool.policy.key : undefined,
     });

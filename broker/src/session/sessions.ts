@@ -168,8 +168,10 @@ export class Sessions {
     for (const { clientId, connected } of this.#sessions.values()) if (connected) yield clientId;
   }
 
-  kept(): string[] {
-    return [...this.#sessions.values()].filter(({ clean }) => !clean).map(({ clientId }) => clientId);
+  kept(): KeptSession[] {
+    return [...this.#sessions.values()]
+      .filter(({ clean }) => !clean)
+      .map(({ clientId, subscriptions }) => ({ clientId, subscriptions: [...subscriptions] }));
   }
 
   /** Calls back when the session's subscriptions are as safe as they are promised to be. */

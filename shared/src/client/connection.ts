@@ -19,6 +19,7 @@ import { EquipoiseError, reasonOf } from "../errors.ts";
 import type { BrokerLoad } from "../flow.ts";
 import { Heard } from "../heard.ts";
 import { sendAtOnce } from "../no-delay.ts";
+import { silenceTimer } from "../silence.ts";
 import { closedReason, isTlsFailure, type TlsOptions } from "../tls.ts";
 import { topics } from "../topics.ts";
 import { Acknowledger, type OwedAnswer } from "./acknowledger.ts";
@@ -265,6 +266,7 @@ function mqttOptions({
     clientId,
     clean,
     keepalive: keepaliveS,
+    timerVariant: silenceTimer,
     connectTimeout: connectTimeoutMs,
     reconnectPeriod: 0,
     resubscribe: false,

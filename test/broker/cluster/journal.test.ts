@@ -62,12 +62,12 @@ class LoneCluster {
       sessions: () => ({
         adopt: (kept) => this.sessions.set(kept.clientId, kept),
         forget: (clientId) => this.sessions.delete(clientId),
-        ...{ takenOver: nothing, left: nothing, connected: () => [], kept: () => this.sessions.keys() },
+        ...{ takenOver: nothing, left: nothing, connected: () => [], kept: () => this.sessions.values() },
       }),
       router: () => router,
       onRetained: (topic, frame) =>
         frame === undefined ? this.retained.delete(topic) : this.retained.set(topic, frame),
-      ...{ onWill: nothing, onTuned: nothing, onRelayed: nothing, onStateChange: nothing },
+      ...{ onWills: nothing, onTuned: nothing, onRelayed: nothing, onStateChange: nothing },
     });
     this.cluster.join();
   }

@@ -54,8 +54,11 @@ class World {
   }
 
   async append(batch: number): Promise<void> {
-    const names = [keys.appended("x"), keys.registry, keys.calls, keys.layouts, key, state];
-    await this.engine.run("append", names, [batch, 60_000, queue, -1, layout, 1, 3, content]);
+    const names = [
+      ...[keys.appended("x"), keys.registry, keys.calls, keys.layouts, keys.waiting, keys.brokers],
+      ...[key, state],
+    ];
+    await this.engine.run("append", names, [batch, 60_000, "x", queue, -1, layout, 0, 1, 3, content]);
   }
 
   async take(mark: string): Promise<{ lost: number[]; ids: string[] }> {

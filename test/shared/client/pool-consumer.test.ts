@@ -1,13 +1,21 @@
 import { type ConsumerEvent, joinPool, type PoolOptions } from "@equipoise/shared/client";
 import { type Test, test } from "tap";
-import { type Script, type ScriptedConnection, startScriptedBroker } from "../../support/scripted-broker.ts";
+import {
+  type Script,
+  type ScriptedBroker,
+  type ScriptedConnection,
+  startScriptedBroker,
+} from "../../support/scripted-broker.ts";
 import { deferred, topic, trade, tradeJson } from "./fixtures.ts";
 
 const heartbeatTopic = "heartbeat/members/m1";
 const rejectTopic = "members/m1/reject";
 
 async function joined(t: Test, options: Partial<PoolOptions>, script: Script = {}) {
-  const broker = await startScriptedBroker(t, script);
+  return await joinedAt(t, await startScriptedBroker(t, script), options);
+}
+
+async function joinedAt(t: Test, broker: ScriptedBroker, options: Partial<PoolOptions>) {
   const events: ConsumerEvent[] = [];
   const consumer = joinPool({
     broker: broker.url,
@@ -59,6 +67,19 @@ test("a handler of several keepalive periods neither loses the connection nor st
     events.map(({ event }) => event),
     ["joined"],
   );
+});
+
+test("from a broker that falls silent a member is at another within 1.5 times its keepalive, attempt included", async (t) => {
+  const other = await startScriptedBroker(t);
+  const silent = await startScriptedBroker(t, { pings: false });
+  const keepaliveS = 3;
+  const broker = [silent.url, other.url];
+  await joinedAt(t, silent, { broker, keepaliveS, random: () => 0.99 });
+  const sinceMs = performance.now();
+  const second = await other.connection();
+  await second.until(() => second.of("subscribe").length > 0);
+  const movedMs = Math.round(performance.now() - sinceMs);
+  t.ok(movedMs > 1_200 * keepaliveS - 50 && movedMs < 1_500 * keepaliveS, `after ${movedMs} ms`);
 });
 
 test("PUBACKs go out in the order of arrival although handlers finish in reverse [MQTT-4.6.0-2]", async (t) => {

@@ -21,8 +21,9 @@ export async function brokers(config: AgentConfig, env: Environment): Promise<Fi
   const running = await runningAgent(config, env);
   if (running !== undefined) return [ofRunning(running)];
   try {
-    const { username, password } = config.uplink;
-    const identity = { clientId: config.agentId, username, password, tls: readTlsFiles(config.uplink) };
+    const { username, password, keepaliveS } = config.uplink;
+    const tls = readTlsFiles(config.uplink);
+    const identity = { clientId: config.agentId, username, password, tls, keepaliveS };
     return await Promise.all(config.broker.map((url) => broker(url, identity)));
   } catch (error) {
     if (!(error instanceof EquipoiseError)) throw error;

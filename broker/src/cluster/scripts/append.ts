@@ -70,19 +70,25 @@ end
 `;
 
 /**
- * Stores a batch, once however often it is sent. KEYS: appended, registry, what channels that call owners of shards
- * begin with, layouts, then of each queue its stream, or the hash of its shards where it is ordered, and its state.
- * ARGV: batch number, milliseconds for which it is known, then of each queue: name, bytes at which the oldest are dropped or -1, layout, number of
- * entries, the entries, each behind its shard where there are any. With -2 the stream is the channel of another broker,
- * for those who listen now. Refuses the batch when a layout is not the one in force. Returns for each queue its bytes,
- * its messages and how many were dropped; nothing for one that is gone.
+ * Stores a batch, once however often it is sent. KEYS: appended, registry, what channels that call brokers begin with,
+ * layouts, who waits, brokers, then of each queue its stream, or the hash of its shards where it is ordered, and its
+ * state. ARGV: batch number, milliseconds for which it is known, broker, then of each queue: name, bytes at which the
+ * oldest are dropped or -1, layout, messages that the broker takes at once, number of entries, the entries, each behind
+ * its shard where there are any. With -2 the stream is the channel of another broker, for those who listen now. Refuses
+ * the batch when a layout is not the one in force. Returns for each queue its bytes, its messages, how many were dropped,
+ * and the entries that the broker has taken; nothing for one that is gone.
  */
 export const append = `${common}${ordered}
-local function drop(stream, state, bytes, most)
+local function last_delivered(stream)
   local last
   for _, each in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
     for at = 1, #each, 2 do if each[at] == 'last-delivered-id' then last = each[at + 1] end end
   end
+  return last
+end
+
+local function drop(stream, state, bytes, most)
+  local last = last_delivered(stream)
   local dropped = 0
   while bytes > most do
     local oldest = redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', 1)[1]
@@ -95,11 +101,35 @@ local function drop(stream, state, bytes, most)
   return dropped
 end
 
-local queues, at = {}, 3
-for key = 5, #KEYS, 2 do
+-- Who found it empty, and is not watching it.
+local function call(queue)
+  local waiting = redis.call('HGET', KEYS[5], queue)
+  if not waiting then return end
+  redis.call('HDEL', KEYS[5], queue)
+  for broker in string.gmatch(waiting, '%S+') do redis.call('PUBLISH', KEYS[3] .. broker, queue) end
+end
+
+-- The oldest ones first, whoever has stored them, so that nothing is overtaken; and never more than was asked for.
+local function take_at_once(stream, wanted)
+  local taken, me = {}, ARGV[3]
+  local last = wanted > 0 and redis.call('SISMEMBER', KEYS[6], me) == 1 and last_delivered(stream)
+  while last do
+    local oldest = redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', 1)[1]
+    wanted = wanted - (oldest and string.byte(oldest[2][2], 2) or wanted + 1)
+    if wanted < 0 then break end
+    redis.call('XREADGROUP', 'GROUP', group, me, 'COUNT', 1, 'STREAMS', stream, '>')
+    taken[#taken + 1] = { oldest[1], oldest[2][2] }
+    last = oldest[1]
+  end
+  return taken
+end
+
+local queues, at = {}, 4
+for key = 7, #KEYS, 2 do
   local queue = { name = ARGV[at], most = tonumber(ARGV[at + 1]), layout = ARGV[at + 2] }
-  queue.stream, queue.state, queue.count = KEYS[key], KEYS[key + 1], tonumber(ARGV[at + 3])
-  queue.from, queue.width = at + 4, queue.layout == '' and 1 or 2
+  queue.stream, queue.state, queue.count = KEYS[key], KEYS[key + 1], tonumber(ARGV[at + 4])
+  queue.at_once = tonumber(ARGV[at + 3])
+  queue.from, queue.width = at + 5, queue.layout == '' and 1 or 2
   at = queue.from + queue.count * queue.width
   if queue.most ~= -2 then
     queue.known = redis.call('HEXISTS', KEYS[2], queue.name) == 1
@@ -123,14 +153,15 @@ for _, queue in ipairs(queues) do
   elseif not queue.known then
     reply[#reply + 1] = false
   else
-    local bytes, messages, dropped = 0, 0, 0
+    local bytes, messages, dropped, taken = 0, 0, 0, {}
     if fresh then
       for entry = from + queue.width - 1, from + queue.count * queue.width - 1, queue.width do
         if queue.width == 1 then redis.call('XADD', stream, '*', 'm', ARGV[entry]) end
         bytes = bytes + #ARGV[entry]
         messages = messages + string.byte(ARGV[entry], 2)
       end
-      if queue.width == 2 then store_ordered(stream, state, queue.name, from, queue.count) end
+      if queue.width == 2 then store_ordered(stream, state, queue.name, from, queue.count)
+      else call(queue.name) end
     end
     bytes = redis.call('HINCRBY', state, 'bytes', bytes)
     messages = redis.call('HINCRBY', state, 'messages', messages)
@@ -139,7 +170,8 @@ for _, queue in ipairs(queues) do
       else dropped = drop_ordered(stream, state, queue.layout, bytes, most) end
       bytes, messages = totals(state)
     end
-    reply[#reply + 1] = { bytes, messages, dropped }
+    if fresh then taken = take_at_once(stream, queue.at_once) end
+    reply[#reply + 1] = { bytes, messages, dropped, taken }
   end
 end
 return reply

@@ -20,6 +20,7 @@ local function end_session(prefix, client)
   local queue = '/' .. client
   redis.call('DEL', prefix .. 'queue:' .. queue, prefix .. 'state:' .. queue)
   redis.call('ZREM', prefix .. 'taken', queue)
+  redis.call('HDEL', prefix .. 'waiting', queue)
   local known = redis.call('HDEL', prefix .. 'sessions', client) + redis.call('HDEL', prefix .. 'registry', queue)
   if known == 0 then return end
   redis.call('INCR', prefix .. 'version')

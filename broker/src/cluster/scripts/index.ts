@@ -1,7 +1,7 @@
 import { append } from "./append.ts";
 import { disown, own } from "./clients.ts";
-import { confirm, end, enter, retain, want } from "./knowledge.ts";
-import { beat, leave } from "./liveness.ts";
+import { confirm, end, enter, restore, retain, want } from "./knowledge.ts";
+import { beat, execute, leave } from "./liveness.ts";
 import { open, registry, tend } from "./queues.ts";
 import { attempt, settle } from "./settle.ts";
 import { attemptOfShard, balance, bury, takeShards, yieldShard } from "./shards.ts";
@@ -21,12 +21,14 @@ export const scripts = {
   disown,
   beat,
   leave,
+  execute,
   balance,
   takeShards,
   yieldShard,
   attemptOfShard,
   bury,
   retain,
+  restore,
   want,
   confirm,
   end,

@@ -39,6 +39,20 @@ return elsewhere
 `;
 
 /**
+ * Sessions that a broker knows, for an engine that was emptied. What it has heard since goes before.
+ * KEYS: prefix of all keys. ARGV of each session: client, subscriptions.
+ */
+export const restore = `${always}
+local prefix = KEYS[1]
+for at = 1, #ARGV, 2 do
+  if redis.call('HSETNX', prefix .. 'sessions', ARGV[at], ARGV[at + 1]) == 1 then
+    redis.call('PUBLISH', prefix .. 'news', 'session ' .. ARGV[at])
+  end
+end
+return 1
+`;
+
+/**
  * A session is over, and its queue with it, unless its client has connected to another broker: then who thought so is
  * told better.
  * KEYS: prefix of all keys. ARGV: broker, client.

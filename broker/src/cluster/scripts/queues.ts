@@ -1,5 +1,5 @@
 /** Scripts about which queues there are. */
-import { always, group } from "./common.ts";
+import { always, common, group } from "./common.ts";
 
 /** Seconds after which a queue that no broker says it has members for has none. */
 const takenForS = 3;
@@ -53,11 +53,12 @@ return 1
 `;
 
 /**
- * Looks after queues: says which of them have members here, and ends those that have had none anywhere for too long.
+ * Looks after queues: says which of them have members here, ends those that have had none anywhere for too long, and
+ * releases what brokers hold that are dead: a blocked question may be answered after its broker's death.
  * KEYS: prefix of all keys. ARGV of each queue: name, what to do (taken, remove, empty), after how many seconds.
  * Returns of each queue: bytes, messages, 1 when it has members on any broker, 1 when it was ended.
  */
-export const tend = `${always}
+export const tend = `${always}${common}
 local prefix = KEYS[1]
 local now = tonumber(redis.call('TIME')[1])
 
@@ -68,9 +69,22 @@ local function clear(queue)
   redis.call('DEL', prefix .. 'state:' .. queue)
 end
 
+local function release_late(queue)
+  local consumers = redis.pcall('XINFO', 'CONSUMERS', prefix .. 'queue:' .. queue, group)
+  if consumers.err then return end
+  for _, each in ipairs(consumers) do
+    local name = each[2]
+    local dead = name ~= nobody and redis.call('SISMEMBER', prefix .. 'brokers', name) == 0
+    if dead and release(prefix .. 'queue:' .. queue, name) > 0 then
+      redis.call('PUBLISH', prefix .. 'news', 'released ' .. queue)
+    end
+  end
+end
+
 local reply = {}
 for at = 1, #ARGV, 3 do
   local queue, what = ARGV[at], ARGV[at + 1]
+  release_late(queue)
   if what == 'taken' then redis.call('ZADD', prefix .. 'taken', now, queue) end
   local since = now - tonumber(redis.call('ZSCORE', prefix .. 'taken', queue) or '0')
   local ended = 0
@@ -84,6 +98,7 @@ for at = 1, #ARGV, 3 do
       redis.call('DEL', prefix .. 'queue:' .. queue, prefix .. 'shards:' .. queue)
       redis.call('HDEL', prefix .. 'registry', queue)
       redis.call('HDEL', prefix .. 'layouts', queue)
+      redis.call('HDEL', prefix .. 'waiting', queue)
       redis.call('ZREM', prefix .. 'taken', queue)
       redis.call('INCR', prefix .. 'version')
     end

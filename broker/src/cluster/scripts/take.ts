@@ -19,13 +19,19 @@ return reply
 
 /**
  * Takes entries until they have as many messages as are wanted: released ones, which are older, then new ones.
- * KEYS: stream, state. ARGV: broker, messages, 1 to look for released ones, 2 to take what any other broker holds, most
- * entries.
- * Returns 1 if there are no more new ones, 1 if there may be more released ones, and the entries as `claim` does.
+ * KEYS: stream, state, prefix of all keys. ARGV: broker, messages, 1 to look for released ones, most entries, queue, 1 to
+ * be called when something comes, if there are no more new ones.
+ * Returns 1 if there are no more new ones, 1 if there may be more released ones, and the entries as `claim` does. Refuses
+ * with nothing who was taken for dead, and who does not have the client whose queue it is.
  */
 export const take = `${always}${common}
-local stream, state, me = KEYS[1], KEYS[2], ARGV[1]
+local stream, state, prefix, me, queue = KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[5]
+local brokers, waiting = prefix .. 'brokers', prefix .. 'waiting'
 local wanted, room, released, reply = tonumber(ARGV[2]), tonumber(ARGV[4]), 0, {}
+if redis.call('SISMEMBER', brokers, me) == 0 then return false end
+if string.sub(queue, 1, 1) == '/' and redis.call('HGET', prefix .. 'owners', string.sub(queue, 2)) ~= me then
+  return false
+end
 local function claim(id)
   for _, entry in ipairs(redis.call('XCLAIM', stream, group, me, 0, id)) do
     local noted = redis.call('HMGET', state, 'u' .. entry[1], 'f' .. entry[1])
@@ -34,17 +40,7 @@ local function claim(id)
   end
   room = room - 1
 end
-if ARGV[3] == '2' then
-  for _, pending in ipairs(redis.call('XPENDING', stream, group, '-', '+', 1000)) do
-    if pending[2] ~= me then
-      if wanted <= 0 or room <= 0 then
-        released = 1
-        break
-      end
-      claim(pending[1])
-    end
-  end
-elseif ARGV[3] == '1' then
+if ARGV[3] == '1' then
   released = 1
   while wanted > 0 and room > 0 do
     local oldest = redis.call('XPENDING', stream, group, '-', '+', 1, nobody)[1]
@@ -66,6 +62,13 @@ while wanted > 0 and room > 0 and empty == 0 do
     wanted = wanted - string.byte(entry[2][2], 2)
   end
   room = room - count
+end
+if empty == 1 and ARGV[6] == '1' then
+  local names = me
+  for other in string.gmatch(redis.call('HGET', waiting, queue) or '', '%S+') do
+    if other ~= me and redis.call('SISMEMBER', brokers, other) == 1 then names = names .. ' ' .. other end
+  end
+  redis.call('HSET', waiting, queue, names)
 end
 return { empty, released, reply }
 `;

@@ -1,0 +1,43 @@
+/** What the engine gives to a broker after it was taken for dead, because its question was there already. */
+import { type Test, test } from "tap";
+import { MqttClient } from "../../support/mqtt-client.ts";
+import { cli, join, left, publishAll, receiveAll, skip, startTwo, topic, until } from "./brokers.ts";
+
+const pending = "XPENDING equipoise:{default}:queue:p/ticks/# pool".split(" ");
+
+/** A broker that was frozen while it watched the queue has been given all that came after its death. */
+async function startLate(t: Test) {
+  const { redis, a, b } = await startTwo(t);
+  const member = await join(t, a.port, "member");
+  const publisher = await MqttClient.connect(t, b.port, "publisher");
+  // Its wait begins anew.
+  await publisher.publish(topic, "first");
+  t.equal(await member.receive(), "first");
+  await until(async () => (await left(redis)) === "0 entries, 0 bytes");
+  a.program.child.kill("SIGSTOP");
+  await b.program.event("broker.dead");
+  await publishAll(publisher, 32);
+  t.match(cli(redis, ...pending), /a#/, "given to the dead one");
+  return { redis, a, b, member };
+}
+
+test("what a dead broker was given late goes to others although it never wakes", { skip }, async (t) => {
+  const { redis, b } = await startLate(t);
+  const other = await join(t, b.port, "other");
+  t.equal((await receiveAll([other], 32)).size, 32);
+  await until(async () => (await left(redis)) === "0 entries, 0 bytes");
+});
+
+test("what a frozen broker was given late is delivered when it wakes", { skip }, async (t) => {
+  const { redis, a, member } = await startLate(t);
+  a.program.child.kill("SIGCONT");
+  await a.program.event("broker.takenForDead");
+  const received = new Set<string>();
+  await until(async () => {
+    // What it had got before it noticed its death comes again.
+    const text = await member.receive(50).catch(() => undefined);
+    if (text !== undefined) received.add(text);
+    return (await left(redis)) === "0 entries, 0 bytes";
+  });
+  t.equal(received.size, 32);
+});

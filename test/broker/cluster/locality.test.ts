@@ -1,0 +1,64 @@
+import { test } from "tap";
+import { MqttClient } from "../../support/mqtt-client.ts";
+import { join, left, pause, skip, startTwo, topic, until } from "./brokers.ts";
+
+type Teardown = { teardown(callback: () => unknown): unknown };
+
+/** Counts what comes, and acknowledges after `workMs`. */
+function work(t: Teardown, member: MqttClient, workMs: number): { count: number } {
+  const counted = { count: 0 };
+  let stopped = false;
+  t.teardown(() => {
+    stopped = true;
+  });
+  const run = async (): Promise<void> => {
+    while (!stopped) {
+      const packet = await member.next("publish", 200).catch(() => undefined);
+      if (packet === undefined) continue;
+      counted.count++;
+      if (workMs > 0) await pause(workMs);
+      member.puback(packet.messageId);
+    }
+  };
+  void run();
+  return counted;
+}
+
+async function startAll(t: Teardown, workMs: { a: number; b: number }) {
+  const { redis, a, b } = await startTwo(t);
+  const atA = work(t, await join(t, a.port, "at-a"), workMs.a);
+  const atB = work(t, await join(t, b.port, "at-b"), workMs.b);
+  const publisher = await MqttClient.connect(t, a.port, "publisher");
+  const done = (): Promise<void> => until(async () => (await left(redis)) === "0 entries, 0 bytes");
+  return { atA, atB, publisher, done };
+}
+
+test("what is published where a member has nothing to do is that member's, although others wait, too", {
+  skip,
+}, async (t) => {
+  const { atA, atB, publisher, done } = await startAll(t, { a: 0, b: 0 });
+  // Both have said to the engine that they wait.
+  await publisher.publish(topic, "first");
+  await done();
+  const before = atB.count;
+  for (let n = 0; n < 50; n++) {
+    await publisher.publish(topic, `tick ${n}`);
+    await pause(5);
+  }
+  await done();
+  t.equal(atA.count + atB.count, 51);
+  t.ok(atB.count - before <= 5, `${atB.count - before} of 50 went to the other broker`);
+});
+
+test("what the own members have no time for goes to others at once, and they share by what they can do", {
+  skip,
+}, async (t) => {
+  const { atA, atB, publisher, done } = await startAll(t, { a: 20, b: 2 });
+  for (let n = 0; n < 200; n++) {
+    await publisher.publish(topic, `tick ${n}`);
+    await pause(4);
+  }
+  await done();
+  t.equal(atA.count + atB.count, 200);
+  t.ok(atB.count > 2 * atA.count, `${atA.count} at the broker of the publisher, ${atB.count} at the other`);
+});
