@@ -215,12 +215,21 @@ export class Agent implements Service {
   }
 
   #observe(): Pick<AgentHeartbeat, "buffer" | "uplink" | "sources" | "clock"> {
-    const { state, ticks, bytes, oldestAgeMs, lost, safe } = this.#buffer.stats();
+    const { state, ticks, bytes, oldestAgeMs, lost, safe, setAside } = this.#buffer.stats();
     const written = writtenBytes();
     const writtenBytesPerTick = written === null || safe === 0 ? null : Math.round(written / safe);
     const { connected, broker, inFlight, acknowledged, reconnects } = this.#uplink.stats();
     return {
-      buffer: { state, ticks, bytes, oldestAgeMs, lost, writtenBytes: written, writtenBytesPerTick },
+      buffer: {
+        state,
+        ticks,
+        bytes,
+        oldestAgeMs,
+        lost,
+        setAside,
+        writtenBytes: written,
+        writtenBytesPerTick,
+      },
       clock: this.#deviceClock.report(),
       uplink: { connected, broker, inFlight, acknowledged, reconnects },
       sources: this.#sources.status().map(({ done: _, ...source }) => source),

@@ -96,6 +96,10 @@ export const settings = {
       placeholder: "MS",
     }),
     keepAcknowledgedBytes: bytes(64 * 2 ** 20, "most bytes of them on disk, compressed"),
+    setAsideFiles: integer(8, "how many damaged databases that were set aside stay; the oldest go", {
+      min: 0,
+    }),
+    setAsideBytes: bytes(2 ** 30, "most bytes of them, beside the newest"),
   },
   uplink: {
     window: integer(256, "most messages in flight to the broker; fewer while it acknowledges late", {

@@ -96,8 +96,14 @@ export const errorTable = {
   },
   EQ_STORE_FULL: {
     cause: "the disk is full",
-    remedy: "free space on the disk; nothing accepted is lost and work goes on by itself",
+    remedy:
+      "free space on the disk; work goes on by itself, and nothing accepted is lost unless it is stopped before",
     retryable: true,
+  },
+  EQ_TICKS_UNSTORED: {
+    cause: "the agent was stopped while the disk took no writes",
+    remedy: "these ticks are lost; a gap record with the reason crash tells of them after the next start",
+    retryable: false,
   },
   EQ_QUEUE_LAYOUT: {
     cause: "the cluster keeps the order of a queue in another way than this broker",

@@ -41,6 +41,8 @@ export interface AgentHeartbeat {
     oldestAgeMs: number | null;
     /** Given up since the start; gap records say which. */
     lost: number;
+    /** Damaged databases that were set aside: those there are, and how many have been removed since the start. */
+    setAside: { files: number; bytes: number; removed: number };
     /** By the whole process since its start, and the share of each tick taken; null where the system does not tell. */
     writtenBytes: number | null;
     writtenBytesPerTick: number | null;

@@ -14,6 +14,13 @@ export interface TlsOptions {
   key?: string | Buffer;
 }
 
+/** The same, or what reads them anew for each connection, because they may be renewed meanwhile. */
+export type TlsSource = TlsOptions | (() => TlsOptions);
+
+/** @throws EquipoiseError EQ_TLS_UNUSABLE and whatever else the source throws */
+export const tlsNow = (source: TlsSource | undefined): TlsOptions | undefined =>
+  typeof source === "function" ? source() : source;
+
 export interface TlsClientFiles {
   caFile: string | undefined;
   certFile: string | undefined;

@@ -1,9 +1,10 @@
-import { closeSync, openSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { test } from "tap";
+import { leftover } from "../../agent/src/buffer/leftover.ts";
 import { temporaryDirectory } from "../support/broker.ts";
-import { deliverAll, openBuffer, seqs, takeAll } from "./buffer-support.ts";
+import { asVersion, deliverAll, openBuffer, seqs, takeAll } from "./buffer-support.ts";
 import { judge } from "./completeness.ts";
 import { counting, noisyTrade, trade, tradeOf } from "./support.ts";
 
@@ -90,11 +91,8 @@ test("a database of version 2 is taken over; of a part that is damaged there nob
   await before.buffer.flush();
   before.buffer.put(trade(2));
   await before.stop();
-  const db = new Database(join(directory, "buffer.db"));
-  db.exec(
-    "ALTER TABLE chunk DROP COLUMN gaps; ALTER TABLE lost DROP COLUMN missing; PRAGMA user_version = 2",
-  );
-  db.close();
+  asVersion(2, directory);
+  t.match(leftover(join(directory, "buffer.db")), { agent: "pi-7", ticks: 2 }, "doctor looks at it before");
   const again = await openBuffer(t, directory);
   t.same(seqs(await takeAll(again.buffer)), [1, 2]);
   await again.stop();
@@ -178,6 +176,25 @@ test("what can still be read of a database that was set aside at the start answe
   await buffer.flush();
   const present = await buffer.range({ ...wanted, epoch: buffer.epoch }, 10);
   t.same(present.map(tradeOf).at(-1)?.epoch, buffer.epoch);
+});
+
+test("of the databases that were set aside the oldest go when they are too many or too large", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const path = (day: number): string => join(directory, `buffer.db.damaged-2026-01-0${day}T000000.000Z`);
+  for (const day of [1, 2, 3, 4, 5]) writeFileSync(path(day), Buffer.alloc(1_000));
+  for (const day of [1, 4]) writeFileSync(`${path(day)}-wal`, Buffer.alloc(500));
+  const left = (): number[] => [1, 2, 3, 4, 5].filter((day) => existsSync(path(day)));
+  const { buffer, lines, stop } = await openBuffer(t, directory, { setAsideFiles: 4, setAsideBytes: 2_500 });
+  t.same(left(), [3, 4, 5], "1 for the number, 2 for the bytes of 2 to 4");
+  t.notOk(existsSync(`${path(1)}-wal`));
+  t.same(buffer.stats().setAside, { files: 3, bytes: 3_500, removed: 2 });
+  t.equal(lines.filter(({ event }) => event === "setAsideRemoved").length, 2);
+  await stop();
+  const newestOnly = await openBuffer(t, directory, { setAsideBytes: 0 });
+  t.same(left(), [5]);
+  await newestOnly.stop();
+  await openBuffer(t, directory, { setAsideFiles: 0 });
+  t.same(left(), []);
 });
 
 test("a database of version 1 is taken over with its epoch, numbers and ticks", async (t) => {

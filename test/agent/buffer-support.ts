@@ -1,5 +1,7 @@
 /** A buffer of its own for a test, and what comes out of it. */
+import { join } from "node:path";
 import { systemClock } from "@equipoise/shared";
+import Database from "better-sqlite3";
 import type { Test } from "tap";
 import type { BufferOptions } from "../../agent/src/buffer/options.ts";
 import type { BufferedTick } from "../../agent/src/buffer/queue.ts";
@@ -18,6 +20,8 @@ export async function openBuffer(t: Test, directory: string, options: Partial<Bu
     commitLatencyMs: 1,
     keepAcknowledgedMs: 0,
     keepAcknowledgedBytes: 2 ** 20,
+    setAsideFiles: 8,
+    setAsideBytes: 2 ** 30,
     drain: "oldestFirst",
     clock: systemClock,
     random: Math.random,
@@ -30,8 +34,20 @@ export async function openBuffer(t: Test, directory: string, options: Partial<Bu
     stopped ??= buffer.stop();
     return stopped;
   };
-  t.teardown(stop);
+  t.teardown(() => (stopped === undefined ? stop() : undefined)); // whoever has stopped it knows how that went
   return { buffer, lines, stop };
+}
+
+/** Makes a database what it was in an earlier version. */
+export function asVersion(version: 2 | 3, directory: string, more = ""): void {
+  const db = new Database(join(directory, "buffer.db"));
+  const missing = version === 3 ? "missing TEXT," : "";
+  db.exec(`DROP TABLE signpost; DROP TABLE lost; ALTER TABLE meta DROP COLUMN forgotten_seq;
+    CREATE TABLE lost (stream INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,
+      reason TEXT NOT NULL, ${missing} PRIMARY KEY (stream, from_seq, reason)) STRICT, WITHOUT ROWID;
+    ${version === 2 ? "ALTER TABLE chunk DROP COLUMN gaps;" : ""} ${more};
+    PRAGMA user_version = ${version}`);
+  db.close();
 }
 
 /** Everything that can be taken, in order. */

@@ -129,6 +129,7 @@ async function openStore(t: Test): Promise<Store> {
     directory: await temporaryDirectory(t),
     agentId: "pi-7",
     freshEpoch: "0E",
+    setAsideBounds: { maxFiles: 8, maxOlderBytes: 0 },
     wallMs: 1,
   });
   t.teardown(() => store.close());
@@ -159,6 +160,7 @@ const twoTicks = (): Commit => ({
   uptimeMs: 5,
   dropped: [],
   told: [],
+  forgotten: { ids: [], seq: 0 },
   bounds,
 });
 

@@ -1,4 +1,4 @@
-import { copyFile } from "node:fs/promises";
+import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "tap";
 import { type Certificates, makeCertificates } from "../broker/auth-fixtures.ts";
@@ -71,4 +71,26 @@ test("each new connection has the certificates of then; half of a change is wait
   await put(second, ["pi-7.key"]);
   await until(() => connections() === 2);
   t.equal(await agent.stop(), 0);
+});
+
+test("a consumer reads its files again for each connection", async (t) => {
+  const [first, second] = [await makeCertificates(t), await makeCertificates(t)];
+  const caFile = join(await temporaryDirectory(t), "ca.crt");
+  await copyFile(first.caFile, caFile);
+  const start = (listen: string, { args }: Certificates) =>
+    startProgram(t, "broker", ["--listen", listen, ...args, "--allow-anonymous", "--durability", "memory"]);
+  const broker = start("mqtts://127.0.0.1:0", first);
+  const [url = ""] = (await broker.event("ready")).listen as string[];
+  const consumer = startProgram(t, "consume", ["--broker", url, "--ca-file", caFile, "--format", "json"]);
+  const said = (event: string): number => consumer.stderr.split(`"event":"${event}"`).length - 1;
+  await until(() => said("ready") === 1);
+  await broker.stop();
+  await start(url, second).event("ready");
+  await until(() => said("unreachable") > 0);
+  t.equal(said("joined"), 0, "the authority has changed");
+  await writeFile(caFile, "half of a change");
+  await until(() => consumer.stderr.includes(`${caFile}: `));
+  await copyFile(second.caFile, caFile);
+  await until(() => said("joined") === 1);
+  t.equal(await consumer.stop(), 0);
 });

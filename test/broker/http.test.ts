@@ -45,7 +45,7 @@ const emptySnapshot: Snapshot = {
 };
 
 const emptyAgent = {
-  buffer: {},
+  buffer: { setAside: {} },
   uplink: {},
   sources: [],
   clock: {},

@@ -19,7 +19,14 @@ interface Files {
   wal: Buffer;
 }
 
-const options = (directory: string) => ({ directory, agentId: "pi-7", freshEpoch: "0E", wallMs: 1 });
+const setAsideBounds = { maxFiles: 8, maxOlderBytes: 0 };
+const options = (directory: string) => ({
+  directory,
+  agentId: "pi-7",
+  freshEpoch: "0E",
+  wallMs: 1,
+  setAsideBounds,
+});
 const ticksOfCommit = 20;
 const payloadOf = (position: number): string => `{"n":${position},"noise":"${noise(position)}"}`;
 
@@ -52,6 +59,7 @@ function commitNumber(number: number): Commit {
     uptimeMs: number,
     dropped: [],
     told: [],
+    forgotten: { ids: [], seq: 0 },
     bounds: {
       maxBytes: 2 ** 40,
       minFreeDiskBytes: 0,

@@ -21,6 +21,8 @@ const buffer = new SqliteBuffer({
   commitLatencyMs: 5,
   keepAcknowledgedMs: 50,
   keepAcknowledgedBytes: 2 ** 20,
+  setAsideFiles: 8,
+  setAsideBytes: 2 ** 30,
   drain: Number(run) % 3 === 0 ? "newestFirst" : "oldestFirst",
   clock: systemClock,
   random: Math.random,

@@ -1,7 +1,9 @@
 /** Ticks on their way into one commit. */
+import type { Missing } from "@equipoise/shared";
 import { type Chunk, rangesOf } from "./chunk.ts";
 import type { LostRange } from "./protocol.ts";
 import type { BufferedTick } from "./queue.ts";
+import { coalesced, isDetail } from "./retold.ts";
 import type { NumberedStream } from "./streams.ts";
 
 /** A tick with its age. */
@@ -21,7 +23,7 @@ export class Batch {
   /** The last sequence number of each stream in this batch. */
   readonly lastSeq = new Map<NumberedStream, number>();
   /** Numbers that were given up before they were written. */
-  readonly dropped: LostRange[] = [];
+  dropped: LostRange[] = [];
   /** Losses that gap records of this batch tell of. */
   readonly told: LostRange[] = [];
   bytes = 0;
@@ -39,10 +41,28 @@ export class Batch {
   /** The stream's newest number is given up. */
   drop(stream: NumberedStream): void {
     this.lastSeq.set(stream, stream.seq);
-    const range = this.dropped.findLast(({ streamId }) => streamId === stream.id);
+    const range = this.dropped.findLast((lost) => lost.streamId === stream.id && !isDetail(lost));
     if (range?.toSeq === stream.seq - 1) range.toSeq = stream.seq;
     else
       this.dropped.push({ streamId: stream.id, fromSeq: stream.seq, toSeq: stream.seq, reason: "evicted" });
+  }
+
+  /** The stream's newest number is given up, and with it a gap record: what that tells is to be told later. */
+  dropGap(stream: NumberedStream, missing: Missing): void {
+    this.drop(stream);
+    const { id: streamId, seq } = stream;
+    const details = this.dropped.filter((lost) => lost.streamId === streamId).filter(isDetail);
+    const detail = { streamId, fromSeq: seq, toSeq: seq, reason: missing.reason, missing };
+    const others = this.dropped.filter((lost) => lost.streamId !== streamId || !isDetail(lost));
+    this.dropped = [...others, ...coalesced([...details, detail])];
+  }
+
+  /** Two that can be committed one behind the other; undefined where this one only makes sense as a whole. */
+  halves(): [Batch, Batch] | undefined {
+    if (this.size < 2 || this.dropped.length + this.told.length > 0) return undefined;
+    const halves: [Batch, Batch] = [new Batch(), new Batch()];
+    for (const [index, tick] of this.ticks.entries()) halves[index < this.size / 2 ? 0 : 1].add(tick);
+    return halves;
   }
 
   /** @returns undefined for an empty batch */

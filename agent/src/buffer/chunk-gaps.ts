@@ -7,6 +7,7 @@ import type { Gap } from "@equipoise/shared";
 import { isEncodedGap } from "@equipoise/shared/tick";
 import type { Chunk, SeqRange } from "./chunk.ts";
 import type { LostRange } from "./protocol.ts";
+import { toldAgain } from "./retold.ts";
 
 export interface ChunkGap {
   position: number;
@@ -54,25 +55,13 @@ export function lostWithDamaged(
 ): LostRange[] {
   const known = decodeGaps(gaps);
   if (known !== undefined) {
-    const told = known.filter(({ position }) => !isDone(position)).map(toldAgain);
+    const told = known
+      .filter(({ position }) => !isDone(position))
+      .map(({ streamId, record }) => toldAgain(streamId, record));
     return [...ranges.map((range) => ({ ...range, reason: "corrupt" as const })), ...told];
   }
   return ranges.map(({ streamId, fromSeq, toSeq }) => {
     const missing = { reason: "corrupt" as const, count: null, fromSeq, toSeq };
     return { streamId, fromSeq, toSeq, reason: "corrupt", missing };
   });
-}
-
-function toldAgain({ streamId, record }: ChunkGap): LostRange {
-  const { type: _, agent: __, epoch: ___, seq, ...missing } = record;
-  return (
-    rangeToldBy(streamId, record) ?? { streamId, fromSeq: seq, toSeq: seq, reason: missing.reason, missing }
-  );
-}
-
-/** The numbers that a gap record told of; undefined where it told of something else. */
-export function rangeToldBy(streamId: number, record: Gap): LostRange | undefined {
-  const { reason, fromSeq, toSeq } = record;
-  if (reason === "feed" || fromSeq === undefined || toSeq === undefined) return undefined;
-  return { streamId, fromSeq, toSeq, reason };
 }

@@ -1,6 +1,7 @@
 /** Finds records of one stream by their numbers, in the chunks of a database. */
 import { decodeRanges, decodeRecords, payloadsOf, type SeqRange, seqsOf } from "./chunk.ts";
-import type { FullChunkRow } from "./schema.ts";
+import type { FullChunkRow, Statements } from "./schema.ts";
+import { chunksPerSignpost, signpostBefore } from "./signposts.ts";
 
 /** A chunk by its first position, with what {@link decodeRanges} reads. */
 export interface RangesRow {
@@ -8,18 +9,22 @@ export interface RangesRow {
   ranges: Buffer;
 }
 
-/**
- * First positions of the chunks that hold some of the numbers, in order of sequence.
- * @param newestFirst rows from the newest on; no more are read than needed
- */
-export function chunksWith(newestFirst: Iterable<RangesRow>, wanted: SeqRange): number[] {
-  const chunks: number[] = [];
-  for (const row of newestFirst) {
-    const own = ownRanges(row, wanted.streamId);
-    if (own.some((range) => overlaps(range, wanted))) chunks.unshift(row.first);
-    if (own.some((range) => range.fromSeq <= wanted.fromSeq)) break;
+/** First positions of the chunks that hold some of the numbers, in order of sequence; no more are read than needed. */
+export function* chunksWith(statements: Statements, wanted: SeqRange): IterableIterator<number> {
+  const { streamId, toSeq } = wanted;
+  let seq = wanted.fromSeq;
+  for (let position = 0; ; ) {
+    position = Math.max(position, signpostBefore(statements, streamId, seq));
+    const rows = statements.rangesFrom.all(position, chunksPerSignpost);
+    for (const row of rows) {
+      const own = ownRanges(row, streamId);
+      if (own.some((range) => overlaps(range, wanted))) yield row.first;
+      seq = Math.max(seq, (own.at(-1)?.toSeq ?? 0) + 1);
+      if (seq > toSeq) return;
+      position = row.first + 1;
+    }
+    if (rows.length < chunksPerSignpost) return;
   }
-  return chunks;
 }
 
 /** The first and last number that a chunk has of a stream; undefined for none, or where they are damaged. */

@@ -37,7 +37,8 @@ export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #flushWaiters = new FlushWaiters();
   #pending = new Batch();
-  #committing = new Batch();
+  /** One; in parts only when it is for the last time. */
+  #committing: Batch[] = [];
   /** Something beside the pending ticks is to be written. */
   #dirty = false;
   #lastBegunMs = 0;
@@ -60,14 +61,15 @@ export class GroupCommit {
 
   /** Ticks that are not committed yet, their bytes, and whether the disk refuses them. */
   get waiting(): { ticks: number; bytes: number; refused: boolean } {
-    const ticks = this.#pending.size + this.#committing.size;
-    const bytes = this.#pending.bytes + this.#committing.bytes;
+    const batches = [this.#pending, ...this.#committing];
+    const ticks = batches.reduce((sum, { size }) => sum + size, 0);
+    const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0);
     return { ticks, bytes, refused: this.#refusal !== undefined || this.#broken !== undefined };
   }
 
   /** The ticks that are not committed yet, oldest first. */
   get ticks(): NumberedTick[] {
-    return [...this.#committing.ticks, ...this.#pending.ticks];
+    return [...this.#committing, this.#pending].flatMap(({ ticks }) => ticks);
   }
 
   get pending(): Batch {
@@ -156,10 +158,10 @@ export class GroupCommit {
     this.#lastBegunMs = this.#options.uptimeMs();
     this.#dueByMs = Number.POSITIVE_INFINITY;
     const batch = this.#pending;
-    this.#committing = batch;
+    this.#committing = [batch];
     this.#pending = new Batch();
     await this.#persist(batch);
-    this.#committing = new Batch();
+    this.#committing = [];
     this.#done += 1;
     this.#options.committed();
     this.#flushWaiters.resolveUpTo(this.#done);
@@ -173,9 +175,24 @@ export class GroupCommit {
         this.#accepted();
         return;
       } catch (error) {
-        if (!isWeather(error) || this.#closing) throw error;
+        if (!isWeather(error)) throw error;
+        if (this.#closing) return await this.#persistParts();
         this.#refused(error);
         await this.#wait(retryMs);
+      }
+    }
+  }
+
+  /** For the last time: as much as the disk takes. The attempt before may have made some room. */
+  async #persistParts(): Promise<void> {
+    for (let [part, ...rest] = this.#committing; part !== undefined; [part, ...rest] = this.#committing) {
+      try {
+        await this.#options.commit(part);
+        this.#committing = rest;
+      } catch (error) {
+        const halves = isWeather(error) && error.code === "EQ_STORE_FULL" ? part.halves() : undefined;
+        if (halves === undefined) throw error;
+        this.#committing = [...halves, ...rest];
       }
     }
   }
@@ -205,7 +222,7 @@ export class GroupCommit {
 }
 
 /** What may pass by itself, as opposed to damage and bugs. */
-function isWeather(error: unknown): error is EquipoiseError {
+export function isWeather(error: unknown): error is EquipoiseError {
   return (
     error instanceof EquipoiseError && (error.code === "EQ_STORE_FULL" || error.code === "EQ_STORE_FAILED")
   );

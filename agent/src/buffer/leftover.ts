@@ -1,7 +1,7 @@
 /** A look at a buffer that no agent has open, without a change to it. */
 import { EquipoiseError } from "@equipoise/shared/errors";
 import Sqlite from "better-sqlite3";
-import { type MetaRow, prepareStatements, schemaVersion } from "./schema.ts";
+import { type MetaRow, prepareLastChunk, schemaVersion } from "./schema.ts";
 import { unsent } from "./store.ts";
 
 export interface Leftover {
@@ -27,11 +27,9 @@ export function leftover(path: string): Leftover {
     }
     if (found === 0) return { agent: "", ticks: 0 };
     const { agent } = db.prepare("SELECT agent FROM meta").get() as Pick<MetaRow, "agent">;
-    if (found < schemaVersion)
-      return { agent, ticks: Number(db.prepare("SELECT count(*) FROM tick").pluck().get()) };
-    const statements = prepareStatements(db);
-    const { done } = statements.readMeta.get() as MetaRow;
-    return { agent, ticks: unsent(statements, JSON.parse(done) as number[]) };
+    if (found === 1) return { agent, ticks: Number(db.prepare("SELECT count(*) FROM tick").pluck().get()) };
+    const { done } = db.prepare("SELECT done FROM meta").get() as Pick<MetaRow, "done">;
+    return { agent, ticks: unsent(prepareLastChunk(db).get(), JSON.parse(done) as number[]) };
   } finally {
     db.close();
   }

@@ -1,6 +1,7 @@
 /** What the buffer and its thread say to each other. One request is answered by one reply, in order. */
 import type { ErrorCode, GapReason, Missing } from "@equipoise/shared";
 import type { Chunk, Records, SeqRange } from "./chunk.ts";
+import type { SetAsideBounds, SetAsideState } from "./set-aside-files.ts";
 
 /** The database's file in the data directory. */
 export const databaseName = "buffer.db";
@@ -11,8 +12,9 @@ export interface StoreOptions {
   /** Used only when a new database is begun. */
   freshEpoch: string;
   wallMs: number;
+  setAsideBounds: SetAsideBounds;
   /** A database that was set aside while the agent ran is continued by a new one: everything is known. */
-  continued?: { epoch: string; streams: StoredStream[]; done: number[] };
+  continued?: { epoch: string; streams: StoredStream[]; forgottenSeq: number; done: number[] };
 }
 
 export interface StoredStream {
@@ -46,15 +48,21 @@ export interface LostRange extends SeqRange {
 export interface Opened {
   epoch: string;
   streams: StoredStream[];
+  /** The highest number that a stream had which is forgotten: a new one may be any of those and begins behind it. */
+  forgottenSeq: number;
   /** Positions that need not be sent any more, see {@link Positions}. */
   done: number[];
   /** The position that comes next. */
   end: number;
+  /** The first position that the database still has; undefined without any. */
+  oldest: number | undefined;
   uptimeMs: number;
   lost: LostRange[];
   usedBytes: number;
   /** Where a damaged database was set aside to. */
   setAside: string | undefined;
+  /** All that are set aside now. */
+  setAsideFiles: SetAsideState;
   /** The streams of that one, where they could still be read, and the epoch of their numbers. */
   salvaged: StoredStream[];
   salvagedEpoch: string;
@@ -81,6 +89,8 @@ export interface Commit {
   chunk: Chunk | undefined;
   /** Those that changed. */
   streams: StoredStream[];
+  /** Those that are forgotten, see {@link Opened.forgottenSeq}. */
+  forgotten: { ids: readonly number[]; seq: number };
   done: number[];
   uptimeMs: number;
   /** Numbers that were given to ticks and given up before a commit. */
@@ -94,6 +104,8 @@ export interface Committed {
   usedBytes: number;
   /** Less of the disk is free than is to be left, even after all has gone that may. */
   diskLow: boolean;
+  /** The first position that the database still has; undefined without any. */
+  oldest: number | undefined;
   /** First and last position of each chunk that was evicted. */
   evicted: (readonly [number, number])[];
   /** All that no gap record tells of yet. */

@@ -2,12 +2,23 @@
 import type Sqlite from "better-sqlite3";
 import type { StoredStream } from "./protocol.ts";
 
-export const schemaVersion = 3;
+export const schemaVersion = 4;
+
+export const signpostTable = `
+  CREATE TABLE signpost (first INTEGER PRIMARY KEY, numbers BLOB NOT NULL) STRICT;
+`;
+
+export const lostTable = `
+  CREATE TABLE lost (
+    stream INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, reason TEXT NOT NULL,
+    missing TEXT NOT NULL, PRIMARY KEY (stream, from_seq, reason, missing)
+  ) STRICT, WITHOUT ROWID;
+`;
 
 const tables = `
   CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT NOT NULL, agent TEXT NOT NULL,
-    uptime_ms REAL NOT NULL, done TEXT NOT NULL
+    uptime_ms REAL NOT NULL, done TEXT NOT NULL, forgotten_seq INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   CREATE TABLE stream (
     id INTEGER PRIMARY KEY, venue TEXT NOT NULL, symbol TEXT NOT NULL, seq INTEGER NOT NULL,
@@ -17,10 +28,8 @@ const tables = `
     first INTEGER PRIMARY KEY, count INTEGER NOT NULL, size INTEGER NOT NULL, uptime_ms REAL NOT NULL,
     wall_ms INTEGER NOT NULL, ranges BLOB NOT NULL, gaps BLOB, records BLOB NOT NULL
   ) STRICT;
-  CREATE TABLE lost (
-    stream INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, reason TEXT NOT NULL,
-    missing TEXT, PRIMARY KEY (stream, from_seq, reason)
-  ) STRICT, WITHOUT ROWID;
+  ${lostTable}
+  ${signpostTable}
   PRAGMA user_version = ${schemaVersion};
 `;
 
@@ -44,6 +53,8 @@ export interface MetaRow {
   uptime_ms: number;
   /** JSON, see {@link Positions}. */
   done: string;
+  /** See {@link Opened}. */
+  forgotten_seq: number;
 }
 
 /** A row of `chunk` without its records. */
@@ -62,13 +73,13 @@ export interface FullChunkRow extends ChunkRow {
   records: Buffer;
 }
 
-interface LostRow {
+export interface LostRow {
   stream: number;
   from_seq: number;
   to_seq: number;
   reason: string;
-  /** JSON, see {@link LostRange}. */
-  missing: string | null;
+  /** JSON, see {@link LostRange}; empty for none. */
+  missing: string;
 }
 
 export interface Statements {
@@ -78,25 +89,38 @@ export interface Statements {
   fullChunk: Sqlite.Statement<[number], FullChunkRow>;
   fullChunkUpTo: Sqlite.Statement<[number], FullChunkRow>;
   fullChunkFrom: Sqlite.Statement<[number], FullChunkRow>;
-  /** The newest first. */
-  ranges: Sqlite.Statement<[], { first: number; ranges: Buffer }>;
+  /** Of so many chunks from a position on. */
+  rangesFrom: Sqlite.Statement<[number, number], { first: number; ranges: Buffer }>;
+  /** See signposts.ts. */
+  signpostUpTo: Sqlite.Statement<[number], { first: number; numbers: Buffer }>;
+  addSignpost: Sqlite.Statement<[number, Buffer]>;
+  deleteSignposts: Sqlite.Statement<[]>;
   chunksUpTo: Sqlite.Statement<[{ after: number; end: number }], ChunkRow>;
   lastChunk: Sqlite.Statement<[], ChunkRow>;
   streams: Sqlite.Statement<[], StoredStream>;
   stream: Sqlite.Statement<[number, string, string, number, number]>;
+  deleteStream: Sqlite.Statement<[number]>;
+  forget: Sqlite.Statement<[number]>;
   release: Sqlite.Statement<[]>;
   readMeta: Sqlite.Statement<[], MetaRow>;
   touch: Sqlite.Statement<[]>;
   meta: Sqlite.Statement<[number, string]>;
   adopt: Sqlite.Statement<[string, string]>;
   lost: Sqlite.Statement<[], LostRow>;
+  /** What is not plain numbers, the oldest first. */
+  details: Sqlite.Statement<[number], LostRow>;
   extendLost: Sqlite.Statement<[number, number, string, number, number]>;
-  addLost: Sqlite.Statement<[number, number, number, string, string | null]>;
-  deleteLost: Sqlite.Statement<[number, number, number, string]>;
+  addLost: Sqlite.Statement<[number, number, number, string, string]>;
+  deleteLost: Sqlite.Statement<[number, number, number, string, string]>;
 }
 
 const full = "SELECT first, count, size, uptime_ms, wall_ms, ranges, gaps, records FROM chunk";
 const brief = "SELECT first, count, size, uptime_ms FROM chunk";
+
+/** It is the same in all versions but the first. */
+export function prepareLastChunk(db: Sqlite.Database): Sqlite.Statement<[], ChunkRow> {
+  return db.prepare<[], ChunkRow>(`${brief} ORDER BY first DESC LIMIT 1`);
+}
 
 export function prepareStatements(db: Sqlite.Database): Statements {
   return {
@@ -109,8 +133,15 @@ export function prepareStatements(db: Sqlite.Database): Statements {
     fullChunk: db.prepare<[number], FullChunkRow>(`${full} WHERE first = ?`),
     fullChunkUpTo: db.prepare<[number], FullChunkRow>(`${full} WHERE first <= ? ORDER BY first DESC LIMIT 1`),
     fullChunkFrom: db.prepare<[number], FullChunkRow>(`${full} WHERE first > ? ORDER BY first LIMIT 1`),
-    ranges: db.prepare<[], { first: number; ranges: Buffer }>(
-      "SELECT first, ranges FROM chunk ORDER BY first DESC",
+    rangesFrom: db.prepare<[number, number], { first: number; ranges: Buffer }>(
+      "SELECT first, ranges FROM chunk WHERE first >= ? ORDER BY first LIMIT ?",
+    ),
+    signpostUpTo: db.prepare<[number], { first: number; numbers: Buffer }>(
+      "SELECT first, numbers FROM signpost WHERE first <= ? ORDER BY first DESC LIMIT 1",
+    ),
+    addSignpost: db.prepare("INSERT OR REPLACE INTO signpost (first, numbers) VALUES (?, ?)"),
+    deleteSignposts: db.prepare(
+      "DELETE FROM signpost WHERE first < (SELECT first FROM chunk ORDER BY first LIMIT 1)",
     ),
     // The bound on `first` alone follows from the other one, but only it ends the search.
     chunksUpTo: db.prepare<[{ after: number; end: number }], ChunkRow>(
@@ -120,23 +151,28 @@ export function prepareStatements(db: Sqlite.Database): Statements {
     stream: db.prepare(
       "INSERT INTO stream (id, venue, symbol, seq, reserved) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, reserved = excluded.reserved",
     ),
+    deleteStream: db.prepare("DELETE FROM stream WHERE id = ?"),
+    forget: db.prepare("UPDATE meta SET forgotten_seq = max(forgotten_seq, ?)"),
     touch: db.prepare("UPDATE meta SET id = 1"),
     meta: db.prepare("UPDATE meta SET uptime_ms = ?, done = ?"),
-    readMeta: db.prepare<[], MetaRow>("SELECT epoch, agent, uptime_ms, done FROM meta"),
-    lastChunk: db.prepare<[], ChunkRow>(`${brief} ORDER BY first DESC LIMIT 1`),
-    adopt: db.prepare("UPDATE meta SET agent = ?, epoch = ?"),
+    readMeta: db.prepare<[], MetaRow>("SELECT epoch, agent, uptime_ms, done, forgotten_seq FROM meta"),
+    lastChunk: prepareLastChunk(db),
+    adopt: db.prepare("UPDATE meta SET agent = ?, epoch = ?, forgotten_seq = 0"),
     release: db.prepare("UPDATE stream SET reserved = seq WHERE reserved <> seq"),
     lost: db.prepare<[], LostRow>(
       "SELECT stream, from_seq, to_seq, reason, missing FROM lost ORDER BY stream, from_seq",
     ),
+    details: db.prepare<[number], LostRow>(
+      "SELECT stream, from_seq, to_seq, reason, missing FROM lost WHERE stream = ? AND missing <> '' ORDER BY from_seq",
+    ),
     extendLost: db.prepare(
-      "UPDATE lost SET to_seq = max(to_seq, ?) WHERE stream = ? AND reason = ? AND from_seq <= ? AND to_seq >= ? - 1 AND missing IS NULL",
+      "UPDATE lost SET to_seq = max(to_seq, ?) WHERE stream = ? AND reason = ? AND from_seq <= ? AND to_seq >= ? - 1 AND missing = ''",
     ),
     addLost: db.prepare(
       "INSERT INTO lost (stream, from_seq, to_seq, reason, missing) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET to_seq = max(to_seq, excluded.to_seq)",
     ),
     deleteLost: db.prepare(
-      "DELETE FROM lost WHERE stream = ? AND from_seq = ? AND to_seq = ? AND reason = ?",
+      "DELETE FROM lost WHERE stream = ? AND from_seq = ? AND to_seq = ? AND reason = ? AND missing = ?",
     ),
   };
 }

@@ -2,13 +2,12 @@
  * Databases that were set aside, as far as they can still be read: whoever asks for an earlier epoch gets it from there.
  * Every chunk has its own checksums, so what comes out is what went in.
  */
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { ownExtent, type RangesRow, recordsWithin } from "./chunk-search.ts";
 import { isDamage } from "./database.ts";
-import { databaseName, type EarlierRange } from "./protocol.ts";
+import type { EarlierRange } from "./protocol.ts";
 import type { FullChunkRow } from "./schema.ts";
+import { setAsidePaths } from "./set-aside-files.ts";
 
 /** The newest that are looked into; each has to be opened for it. */
 const maxFiles = 8;
@@ -31,22 +30,11 @@ export class SetAside {
 
   /** Records of a stream of an earlier epoch, in order, at most `limit`; none where nothing can be read. */
   range(wanted: EarlierRange, limit: number): string[] {
-    for (const path of this.#files()) {
+    for (const path of setAsidePaths(this.#directory).slice(0, maxFiles)) {
       const payloads = withDatabase(path, (db) => this.#recordsOf(db, path, wanted, limit)) ?? [];
       if (payloads.length > 0) return payloads;
     }
     return [];
-  }
-
-  /** The newest first: their names end with the time. */
-  #files(): string[] {
-    const prefix = `${databaseName}.damaged-`;
-    return readdirSync(this.#directory)
-      .filter((name) => name.startsWith(prefix) && !/-(wal|shm|journal)$/.test(name))
-      .sort()
-      .reverse()
-      .slice(0, maxFiles)
-      .map((name) => join(this.#directory, name));
   }
 
   #recordsOf(db: Sqlite.Database, path: string, asked: EarlierRange, limit: number): string[] {

@@ -65,6 +65,10 @@ export class Settlement {
     return ticks.findIndex(({ position }) => !this.#done.has(position));
   }
 
+  unsettled<T extends AgedTick>(ticks: readonly T[]): T[] {
+    return ticks.filter(({ position }) => !this.#done.has(position));
+  }
+
   giveUp(from: number, to: number): void {
     const before = this.#done.size;
     this.#done.add(from, to);

@@ -6,7 +6,7 @@
  * acknowledgement or its commit, makes it safe. `done` are the positions that never need be sent again.
  */
 import {
-  EquipoiseError,
+  type EquipoiseError,
   encodeRecord,
   isEncodedGap,
   type Missing,
@@ -17,21 +17,28 @@ import type { Archive, RecordRange } from "../requests/archive.ts";
 import type { BacklogPage } from "./backlog.ts";
 import { Batch, type NumberedTick } from "./batch.ts";
 import { Bound, calmMs } from "./bound.ts";
-import { createEpoch } from "./epoch.ts";
 import { GroupCommit, lazyMs } from "./group-commit.ts";
 import { keptRecords } from "./kept.ts";
-import { type BufferOptions, type BufferStats, boundsOf } from "./options.ts";
+import { Newest } from "./newest.ts";
+import { type BufferOptions, type BufferStats, boundsOf, storeOptionsOf } from "./options.ts";
 import { Outlet } from "./outlet.ts";
 import { ticksWithin } from "./page.ts";
-import type { Commit, Committed, LostRange, Opened, StoreOptions } from "./protocol.ts";
+import type { Commit, Committed, LostRange, Opened } from "./protocol.ts";
 import type { BufferedTick, Stream, TickQueue } from "./queue.ts";
 import { RenewableStore } from "./renewable-store.ts";
 import { lookMs, Room } from "./room.ts";
+import { SetAsideLog } from "./set-aside-log.ts";
 import { SetAsideThread } from "./set-aside-thread.ts";
 import { Settlement } from "./settlement.ts";
-import { type NumberedStream, reserveIsLow, Streams, storedWithReserve } from "./streams.ts";
+import {
+  type NumberedStream,
+  reserveIsLow,
+  Streams,
+  type StreamsOptions,
+  storedWithReserve,
+} from "./streams.ts";
 import type { StoreThread } from "./thread.ts";
-import { aboutRange, afterCrash, afterDamage, unread } from "./told.ts";
+import { aboutRange, afterCrash, afterDamage, neverGiven, unread, unstored } from "./told.ts";
 import { Uptime } from "./uptime.ts";
 
 /** After so many acknowledgements of ticks that are on the disk they are written down soon. */
@@ -44,14 +51,14 @@ export class SqliteBuffer implements TickQueue, Archive {
   readonly #options: BufferOptions;
   readonly #store: RenewableStore;
   readonly #setAside: SetAsideThread;
+  readonly #setAsideLog: SetAsideLog;
   readonly #uptime: Uptime;
   readonly #groupCommit: GroupCommit;
   readonly #outlet: Outlet;
   readonly #settlement = new Settlement();
   readonly #bound: Bound;
   readonly #room: Room;
-  readonly #newest = new Map<Stream, BufferedTick>();
-  readonly #latest = new Map<Stream, string>();
+  readonly #newest = new Newest();
   #streams: Streams;
   #epoch = "";
   /** The position of the next tick. */
@@ -62,14 +69,21 @@ export class SqliteBuffer implements TickQueue, Archive {
   #readable: () => void = () => undefined;
 
   constructor(options: BufferOptions) {
-    const { agentId, commitLatencyMs: latencyMs, clock, logger, drain } = options;
+    const { commitLatencyMs: latencyMs, clock, logger, drain } = options;
     const { promise, reject: failed } = Promise.withResolvers<never>();
     this.#options = options;
     this.failed = promise;
     promise.catch(() => undefined); // it may fail before its owner has begun to await it
-    this.#streams = new Streams(agentId, []);
+    this.#streams = this.#createStreams({
+      streams: [],
+      forgottenSeq: 0,
+      end: 1,
+      oldest: undefined,
+      lost: [],
+    });
     this.#uptime = new Uptime(clock);
     this.#setAside = new SetAsideThread(options.directory, clock);
+    this.#setAsideLog = new SetAsideLog(logger);
     this.#store = new RenewableStore((thread, error) => this.#renew(thread, error));
     this.#bound = new Bound(options.maxBytes, options.whenFull, logger);
     const uptimeMs = (): number => this.#uptime.nowMs();
@@ -94,12 +108,13 @@ export class SqliteBuffer implements TickQueue, Archive {
 
   /** @throws EquipoiseError what {@link Store.open} throws */
   async start(): Promise<void> {
-    this.#begin(await this.#store.open(this.#storeOptions()));
+    const opened = await this.#store.open(storeOptionsOf(this.#options));
+    this.#begin(opened);
   }
 
   /** Takes and numbers a trade; see TickSink of the sources. */
   put(trade: VenueTrade): boolean {
-    const stream = this.#streams.of(trade.venue, trade.symbol);
+    const stream = this.#streamOf(trade.venue, trade.symbol);
     if (this.#room.mustDrop()) return this.#drop(stream);
     stream.seq += 1;
     const { agentId: agent } = this.#options;
@@ -109,8 +124,8 @@ export class SqliteBuffer implements TickQueue, Archive {
 
   /** Takes and numbers a gap record; see TickSink of the sources. */
   gap({ venue, symbol, ...missing }: VenueGap): boolean {
-    const stream = this.#streams.of(venue, symbol);
-    if (this.#room.mustDrop()) return this.#drop(stream);
+    const stream = this.#streamOf(venue, symbol);
+    if (this.#room.mustDrop()) return this.#drop(stream, missing);
     this.#addGap(stream, missing);
     return !this.#room.mustWait();
   }
@@ -151,9 +166,7 @@ export class SqliteBuffer implements TickQueue, Archive {
   }
 
   takeNewest(): BufferedTick[] {
-    const newest = [...this.#newest.values()];
-    this.#newest.clear();
-    return newest;
+    return this.#newest.take();
   }
 
   /** See {@link Archive}. @throws EquipoiseError EQ_STORE_FAILED, EQ_STORE_DAMAGED */
@@ -172,7 +185,7 @@ export class SqliteBuffer implements TickQueue, Archive {
   /** The newest trade of a stream since the start; undefined before the first. */
   latest(venue: string, symbol: string): string | undefined {
     const stream = this.#streams.find(venue, symbol);
-    return stream === undefined ? undefined : this.#latest.get(stream);
+    return stream === undefined ? undefined : this.#newest.latest(stream);
   }
 
   /** Every stream that has had a record. */
@@ -196,35 +209,34 @@ export class SqliteBuffer implements TickQueue, Archive {
       bytes: this.#bound.usedBytes,
       safe: this.#settlement.safe,
       lost: this.#settlement.lost,
+      setAside: this.#setAsideLog.state,
       oldestAgeMs: oldest.length === 0 ? null : Math.round(this.#uptime.nowMs() - Math.min(...oldest)),
     };
   }
 
-  /** Commits what is left, notes what is acknowledged and closes the database. */
+  /**
+   * Commits what is left, notes what is acknowledged and closes the database.
+   * @throws EquipoiseError EQ_TICKS_UNSTORED when the disk does not take all of it
+   */
   async stop(): Promise<void> {
     this.endIntake();
     try {
       await this.flush();
     } catch (error) {
       this.#clean = false;
-      throw error;
+      throw unstored(error, this.#settlement.unsettled(this.#groupCommit.ticks).length);
     } finally {
       await this.#setAside.stop();
       await this.#store.close(this.#clean);
     }
   }
 
-  #storeOptions(): StoreOptions {
-    const { agentId, directory, clock, random } = this.#options;
-    return { directory, agentId, freshEpoch: createEpoch(clock, random), wallMs: clock.wallMs() };
-  }
-
   #begin(opened: Opened): void {
-    const { epoch, streams, done, end, uptimeMs, usedBytes, setAside, salvaged, salvagedEpoch, lost } =
-      opened;
-    if (setAside !== undefined) this.#reportSetAside(`set aside as ${setAside}`, { path: setAside });
+    const { epoch, done, end, uptimeMs, usedBytes, setAside, salvaged, salvagedEpoch, lost } = opened;
+    if (setAside !== undefined) this.#setAsideLog.report(`set aside as ${setAside}`, { path: setAside });
+    this.#setAsideLog.note(opened.setAsideFiles);
     this.#epoch = epoch;
-    this.#streams = new Streams(this.#options.agentId, streams);
+    this.#streams = this.#createStreams(opened);
     this.#uptime.continue(uptimeMs);
     this.#bound.update(usedBytes, false);
     this.#end = end;
@@ -232,8 +244,22 @@ export class SqliteBuffer implements TickQueue, Archive {
     this.#outlet.backlog.begin(done, end);
     for (const stream of this.#streams.all()) this.#tellCrash(stream);
     for (const { venue, symbol, missing } of afterDamage(salvaged, salvagedEpoch))
-      this.#addGap(this.#streams.of(venue, symbol), missing);
+      this.#addGap(this.#streamOf(venue, symbol), missing);
     if (lost.length > 0) this.#groupCommit.changed(0); // its answer makes them gap records
+  }
+
+  #createStreams(held: Omit<StreamsOptions, "agentId" | "onForgotten">): Streams {
+    const onForgotten = (stream: Stream): void => this.#newest.forget(stream);
+    return new Streams({ agentId: this.#options.agentId, ...held, onForgotten });
+  }
+
+  #streamOf(venue: string, symbol: string): NumberedStream {
+    const known = this.#streams.find(venue, symbol);
+    if (known !== undefined) return known;
+    const stream = this.#streams.begin(venue, symbol);
+    const missing = neverGiven(stream);
+    if (missing !== undefined) this.#addGap(stream, missing);
+    return stream;
   }
 
   #tellCrash(stream: NumberedStream): void {
@@ -259,19 +285,20 @@ export class SqliteBuffer implements TickQueue, Archive {
       bufferedTimeMs: Math.floor(this.#options.clock.wallMs()),
       bufferedUptimeMs: this.#uptime.nowMs(),
     };
+    stream.lastPosition = this.#end;
     this.#end += 1;
     this.#groupCommit.add(tick);
     const isLive = this.#outlet.put(tick);
     if (!isLive || reserveIsLow(stream)) this.#groupCommit.commitNow();
-    if (isEncodedGap(payload)) return;
-    this.#newest.set(stream, tick);
-    this.#latest.set(stream, payload);
+    if (!isEncodedGap(payload)) this.#newest.note(tick);
   }
 
-  #drop(stream: NumberedStream): boolean {
+  /** @param gap what it tells, when it is a gap record */
+  #drop(stream: NumberedStream, gap?: Missing): boolean {
     stream.seq += 1;
     this.#settlement.lost += 1;
-    this.#groupCommit.pending.drop(stream);
+    if (gap === undefined) this.#groupCommit.pending.drop(stream);
+    else this.#groupCommit.pending.dropGap(stream, gap);
     this.#groupCommit.changed(lookMs);
     return true;
   }
@@ -285,6 +312,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     const needed = this.#options.keepAcknowledgedMs > 0 || this.#settlement.firstUnsettled(batch) >= 0;
     return {
       chunk: needed ? batch.chunk() : undefined,
+      forgotten: this.#streams.forgotten,
       streams: [...batch.lastSeq].map(([stream, seq]) => storedWithReserve(stream, seq)),
       done: this.#settlement.flat(),
       uptimeMs: this.#uptime.nowMs(),
@@ -294,14 +322,11 @@ export class SqliteBuffer implements TickQueue, Archive {
     };
   }
 
-  #committed(batch: Batch, { streams }: Commit, { usedBytes, diskLow, evicted, lost }: Committed): void {
-    for (const { id, seq, reserved } of streams) {
-      const stream = this.#streams.byId(id);
-      stream.committedSeq = seq;
-      stream.reserved = Math.max(stream.reserved, reserved);
-    }
+  #committed(batch: Batch, commit: Commit, committed: Committed): void {
+    const { usedBytes, diskLow, evicted, lost, oldest } = committed;
     this.#bound.update(usedBytes, diskLow);
     this.#settlement.committed(batch, this.#groupCommit.pending);
+    this.#streams.committed(commit, committed, oldest ?? this.#settlement.committedEnd);
     this.#untold = lost;
     for (const extent of evicted) this.#giveUp(extent);
     if (evicted.length > 0) this.#bound.evicted(this.#uptime.nowMs());
@@ -352,26 +377,21 @@ export class SqliteBuffer implements TickQueue, Archive {
 
   /** Every number is known, so the epoch goes on; what only the damaged database held is lost. */
   async #renew(thread: StoreThread, error: EquipoiseError): Promise<void> {
-    this.#reportSetAside(error.message, {});
+    this.#setAsideLog.report(error.message, {});
     const rescued = new Batch();
     for (const tick of this.#outlet.liveBelow(this.#settlement.committedEnd)) rescued.add(tick);
     rescued.dropped.push(...this.#untold);
     const lost = this.#outlet.backlog.unread();
     for (const range of lost) this.#giveUp(range);
-    const streams = [...this.#streams.all()].map(({ id, venue, symbol, committedSeq, reserved }) => {
-      return { id, venue, symbol, seq: committedSeq, reserved };
-    });
-    const continued = { epoch: this.#epoch, streams, done: this.#settlement.flat() };
-    await thread.open({ ...this.#storeOptions(), continued });
+    const streams = this.#streams.stored();
+    const { seq: forgottenSeq } = this.#streams.forgotten;
+    const continued = { epoch: this.#epoch, streams, forgottenSeq, done: this.#settlement.flat() };
+    const { setAsideFiles } = await thread.open({ ...storeOptionsOf(this.#options), continued });
+    this.#setAsideLog.note(setAsideFiles);
     await thread.commit(this.#commitOf(rescued));
     for (const stream of lost.length > 0 ? this.#streams.all() : []) {
       const missing = unread(stream);
       if (missing !== undefined) this.#addGap(stream, missing);
     }
-  }
-
-  #reportSetAside(reason: string, fields: object): void {
-    const error = new EquipoiseError("EQ_STORE_DAMAGED", reason);
-    this.#options.logger.error({ event: "bufferSetAside", code: error.code, ...fields }, error.line);
   }
 }

@@ -12,8 +12,9 @@
  *                             and once more the gap records among them (see chunk-gaps.ts), all with checksums;
  *                             stream(id, venue, symbol, seq, reserved): the last number given to a tick of a commit,
  *                             and the last that may have been given to one since;
- *                             lost(stream, from_seq, to_seq, reason, missing): what a gap record has to tell of;
- *                             meta(epoch, agent, uptime_ms, done): one row; `done` are the positions that need not be
+ *                             lost(stream, from_seq, to_seq, reason, missing): what a gap record has to tell of (see retold.ts);
+ *                             signpost(first, numbers): where a search begins (see signposts.ts);
+ *                             meta(epoch, agent, uptime_ms, done, forgotten_seq): one row; `done` are the positions that need not be
  *                             sent any more, as ranges.
  *   buffer.db.damaged-TIME    a damaged database that was set aside.
  *
@@ -51,12 +52,15 @@ import {
 } from "./protocol.ts";
 import {
   beginDatabase,
+  type ChunkRow,
   type FullChunkRow,
   type MetaRow,
   prepareStatements,
   type Statements,
   schemaVersion,
 } from "./schema.ts";
+import { trimSetAside } from "./set-aside-files.ts";
+import { Signposts } from "./signposts.ts";
 import { Trimmer } from "./trimmer.ts";
 import { upgrade } from "./upgrade.ts";
 
@@ -68,6 +72,7 @@ interface Ready {
   statements: Statements;
   losses: Losses;
   trimmer: Trimmer;
+  signposts: Signposts;
 }
 
 export class Store {
@@ -111,6 +116,7 @@ export class Store {
       const { losses, trimmer } = this.#ready;
       return {
         usedBytes: this.#database.usedBytes,
+        oldest: this.#ready.statements.chunkFrom.get(0)?.first,
         diskLow: trimmer.isDiskLow(commit.bounds.minFreeDiskBytes),
         evicted: trimmer.takeEvicted(),
         lost: losses.all(),
@@ -140,10 +146,10 @@ export class Store {
   /** Records of a stream, in order, at most `limit`. @throws EquipoiseError EQ_STORE_DAMAGED, EQ_STORE_FAILED */
   range(wanted: SeqRange, limit: number): string[] {
     try {
-      const { ranges, fullChunk } = this.#ready.statements;
+      const { statements } = this.#ready;
       const payloads: string[] = [];
-      for (const first of chunksWith(ranges.iterate(), wanted)) {
-        const row = fullChunk.get(first);
+      for (const first of chunksWith(statements, wanted)) {
+        const row = statements.fullChunk.get(first);
         if (row !== undefined) payloads.push(...recordsWithin(row, wanted, limit - payloads.length));
         if (payloads.length >= limit) break;
       }
@@ -190,22 +196,26 @@ export class Store {
     if (found !== 0) upgrade(db, found);
     const statements = prepareStatements(db);
     if (found === 0) for (const stream of continued?.streams ?? []) putStream(statements, stream);
+    if (found === 0) statements.forget.run(continued?.forgottenSeq ?? 0);
     this.#adopt(statements);
     const meta = statements.readMeta.get() as MetaRow;
     const done = JSON.parse(meta.done) as number[];
     const losses = new Losses(statements);
     const trimmer = new Trimmer(this.#database, statements, losses, done[1] ?? 0);
-    this.#opened = { statements, losses, trimmer };
+    this.#opened = { statements, losses, trimmer, signposts: new Signposts(statements) };
     this.#verified = false;
     return {
       epoch: meta.epoch,
+      forgottenSeq: meta.forgotten_seq,
       streams: statements.streams.all(),
       done,
-      end: endOf(statements, done),
+      end: endOf(statements.lastChunk.get(), done),
+      oldest: statements.chunkFrom.get(0)?.first,
       uptimeMs: meta.uptime_ms,
       lost: losses.all(),
       usedBytes: this.#database.usedBytes,
       setAside,
+      setAsideFiles: trimSetAside(this.#options.directory, this.#options.setAsideBounds),
       salvaged: this.#salvaged,
       salvagedEpoch: this.#previousEpoch,
     };
@@ -216,14 +226,16 @@ export class Store {
     const { agentId, freshEpoch } = this.#options;
     const { agent, epoch, done } = statements.readMeta.get() as MetaRow;
     if (agent === agentId) return;
-    const left = unsent(statements, JSON.parse(done) as number[]);
+    const left = unsent(statements.lastChunk.get(), JSON.parse(done) as number[]);
     if (left > 0) {
       const detail = `${this.#database.path} holds ${left} ticks of the agent ${JSON.stringify(agent)}, this is ${JSON.stringify(agentId)}`;
       throw new EquipoiseError("EQ_AGENT_ID_CHANGED", detail);
     }
     this.#database.sqlite.transaction(() => {
       statements.adopt.run(agentId, epochAfter(epoch, freshEpoch));
-      this.#database.sqlite.exec("DELETE FROM stream; DELETE FROM chunk; DELETE FROM lost");
+      this.#database.sqlite.exec(
+        "DELETE FROM stream; DELETE FROM chunk; DELETE FROM lost; DELETE FROM signpost",
+      );
     })();
   }
 
@@ -241,12 +253,15 @@ export class Store {
   }
 
   #transact(commit: Commit): void {
-    const { statements, losses, trimmer } = this.#ready;
+    const { statements, losses, trimmer, signposts } = this.#ready;
     this.#inTransaction(() => {
+      if (commit.chunk !== undefined) signposts.pass(commit.chunk.first);
+      forget(statements, commit.forgotten); // first: one of them may be there again
       for (const stream of commit.streams) putStream(statements, stream);
       if (commit.chunk !== undefined) putChunk(statements, commit.chunk);
       losses.change(commit.dropped, commit.told);
       const done = trimmer.trim(commit.done, commit.bounds);
+      signposts.trim();
       statements.meta.run(commit.uptimeMs, JSON.stringify(done));
     });
     if (!this.#verified) this.#database.verifySynchronous(() => statements.touch.run());
@@ -315,6 +330,11 @@ function putStream({ stream }: Statements, { id, venue, symbol, seq, reserved }:
   stream.run(id, venue, symbol, seq, reserved);
 }
 
+function forget({ deleteStream, forget: raise }: Statements, { ids, seq }: Commit["forgotten"]): void {
+  for (const id of ids) deleteStream.run(id);
+  if (ids.length > 0) raise.run(seq);
+}
+
 function putChunk({ addChunk }: Statements, chunk: Chunk): void {
   const { first, streamIds, uptimeMs, wallMs } = chunk;
   const records = encodeRecords(chunk);
@@ -330,14 +350,13 @@ function putChunk({ addChunk }: Statements, chunk: Chunk): void {
   );
 }
 
-function endOf({ lastChunk }: Statements, done: readonly number[]): number {
-  const last = lastChunk.get();
+function endOf(last: ChunkRow | undefined, done: readonly number[]): number {
   return Math.max((done.at(-1) ?? 0) + 1, last === undefined ? 1 : last.first + last.count);
 }
 
 /** How many ticks are in it that have not been acknowledged; exact where there are none. */
-export function unsent(statements: Statements, done: readonly number[]): number {
-  const end = endOf(statements, done);
+export function unsent(last: ChunkRow | undefined, done: readonly number[]): number {
+  const end = endOf(last, done);
   let count = end - 1;
   for (let index = 0; index < done.length; index += 2)
     count -= (done[index + 1] ?? 0) - Math.max(1, done[index] ?? 0) + 1;

@@ -1,10 +1,16 @@
-/** The streams of this agent and their sequence numbers. */
+/**
+ * The streams of this agent and their sequence numbers. When there are too many, those that have been silent the longest
+ * are forgotten, once nothing of them is kept or still to be told. Of all of them together one number stays, the
+ * highest: a stream that begins later may be one of them and begins behind it, so no number is used for two ticks.
+ */
 import { EquipoiseError, topicFault, topics } from "@equipoise/shared";
-import type { StoredStream } from "./protocol.ts";
+import type { Commit, Committed, LostRange, Opened, StoredStream } from "./protocol.ts";
 import type { Stream } from "./queue.ts";
 
 /** An agent that is fed nonsense as symbols must not grow without end. */
 const maxStreams = 10_000;
+/** So many are forgotten at once, where so many can be: each that comes again costs a gap record. */
+const maxForgotten = 1_000;
 /** Numbers are reserved for twice what was used since the last time, within these bounds. */
 const minAhead = 256;
 const maxAhead = 65_536;
@@ -18,26 +24,61 @@ export interface NumberedStream extends Stream {
   committedSeq: number;
   /** Everything up to this number was handed out or is in memory; undefined while that is not known. */
   takenSeq: number | undefined;
+  /** Of its newest record, or of one behind it. */
+  lastPosition: number;
+}
+
+export interface StreamsOptions extends Pick<Opened, "streams" | "forgottenSeq" | "end" | "oldest" | "lost"> {
+  agentId: string;
+  /** Nobody will hear of this one again. */
+  onForgotten: (stream: NumberedStream) => void;
 }
 
 export class Streams {
-  readonly #agentId: string;
+  readonly #options: StreamsOptions;
   readonly #byName = new Map<string, NumberedStream>();
   readonly #byId = new Map<number, NumberedStream>();
+  #lastId = 0;
+  #forgottenSeq: number;
+  /** Those that the database still has. */
+  #forgotten: number[] = [];
+  /** What is before this position is not kept any more. */
+  #keptFrom: number;
+  #untold: ReadonlySet<number>;
 
-  constructor(agentId: string, stored: readonly StoredStream[]) {
-    this.#agentId = agentId;
-    for (const stream of stored) this.#add(stream);
+  constructor(options: StreamsOptions) {
+    this.#options = options;
+    this.#forgottenSeq = options.forgottenSeq;
+    this.#keptFrom = options.oldest ?? options.end;
+    this.#untold = streamsOf(options.lost);
+    for (const stream of options.streams) this.#add(stream);
   }
 
-  /** @throws EquipoiseError EQ_TOPIC_INVALID, EQ_LIMIT_REACHED for a new stream that cannot be */
-  of(venue: string, symbol: string): NumberedStream {
-    const known = this.find(venue, symbol);
-    if (known !== undefined) return known;
+  /** @throws EquipoiseError EQ_TOPIC_INVALID, EQ_LIMIT_REACHED when it cannot be */
+  begin(venue: string, symbol: string): NumberedStream {
+    if (this.#byId.size >= maxStreams) this.#forget();
     if (this.#byId.size >= maxStreams) {
-      throw new EquipoiseError("EQ_LIMIT_REACHED", `there are ${maxStreams} streams already`);
+      const reason = `there are ${maxStreams} streams already, and ticks of all of them are kept`;
+      throw new EquipoiseError("EQ_LIMIT_REACHED", reason);
     }
-    return this.#add({ id: this.#byId.size + 1, venue, symbol, seq: 0, reserved: 0 });
+    return this.#add({ id: this.#lastId + 1, venue, symbol, seq: this.#forgottenSeq, reserved: 0 });
+  }
+
+  /** For the next commit. */
+  get forgotten(): Commit["forgotten"] {
+    return { ids: [...this.#forgotten], seq: this.#forgottenSeq };
+  }
+
+  /** @param keptFrom the first position that the database or the memory still has */
+  committed({ streams, forgotten }: Commit, { lost }: Committed, keptFrom: number): void {
+    for (const { id, seq, reserved } of streams) {
+      const stream = this.byId(id);
+      stream.committedSeq = seq;
+      stream.reserved = Math.max(stream.reserved, reserved);
+    }
+    this.#forgotten = this.#forgotten.slice(forgotten.ids.length);
+    this.#untold = streamsOf(lost);
+    this.#keptFrom = keptFrom;
   }
 
   find(venue: string, symbol: string): NumberedStream | undefined {
@@ -54,18 +95,45 @@ export class Streams {
     return this.#byId.values();
   }
 
+  /** As the newest commit has them. */
+  stored(): StoredStream[] {
+    return [...this.#byId.values()].map(({ id, venue, symbol, committedSeq, reserved }) => {
+      return { id, venue, symbol, seq: committedSeq, reserved };
+    });
+  }
+
+  #forget(): void {
+    const silent = [...this.#byId.values()].filter(
+      ({ id, seq, committedSeq, lastPosition }) =>
+        lastPosition < this.#keptFrom && seq === committedSeq && !this.#untold.has(id),
+    );
+    // After a start all are as old as each other; then those with few numbers are the likelier to have ended.
+    silent.sort((a, b) => a.lastPosition - b.lastPosition || a.seq - b.seq);
+    for (const stream of silent.slice(0, maxForgotten)) {
+      this.#byId.delete(stream.id);
+      this.#byName.delete(`${stream.venue}/${stream.symbol}`);
+      this.#forgotten.push(stream.id);
+      this.#forgottenSeq = Math.max(this.#forgottenSeq, stream.seq, stream.reserved);
+      this.#options.onForgotten(stream);
+    }
+  }
+
   #add({ id, venue, symbol, seq, reserved }: StoredStream): NumberedStream {
-    const name = { venue, symbol, agentId: this.#agentId };
+    const name = { venue, symbol, agentId: this.#options.agentId };
     const topic = topics.ticks(name);
     const fault = topicFault(topic);
     if (fault !== undefined) throw new EquipoiseError("EQ_TOPIC_INVALID", `${topic.slice(0, 60)}… ${fault}`);
     const numbers = { seq, reserved, committedSeq: seq, takenSeq: undefined };
-    const stream = { id, venue, symbol, ...numbers, topic, lastTopic: topics.last(name) };
+    const lastPosition = this.#options.end - 1;
+    const stream = { id, lastPosition, venue, symbol, ...numbers, topic, lastTopic: topics.last(name) };
     this.#byName.set(`${venue}/${symbol}`, stream);
     this.#byId.set(id, stream);
+    this.#lastId = Math.max(this.#lastId, id);
     return stream;
   }
 }
+
+const streamsOf = (lost: readonly LostRange[]): Set<number> => new Set(lost.map(({ streamId }) => streamId));
 
 /** The stream as it is after a commit that ends with `seq`, with numbers in reserve for what comes until the next one. */
 export function storedWithReserve(stream: NumberedStream, seq: number): StoredStream {

@@ -1,5 +1,6 @@
 /** What gap records say about the ticks that this device has lost. */
-import type { Missing } from "@equipoise/shared";
+import { EquipoiseError, type Missing } from "@equipoise/shared";
+import { isWeather } from "./group-commit.ts";
 import type { LostRange, StoredStream } from "./protocol.ts";
 import type { NumberedStream } from "./streams.ts";
 
@@ -7,6 +8,11 @@ import type { NumberedStream } from "./streams.ts";
 export function afterCrash({ seq, reserved }: NumberedStream): Missing | undefined {
   if (reserved === seq) return undefined;
   return { reason: "crash", count: null, fromSeq: seq + 1, toSeq: reserved };
+}
+
+/** A stream that may have been here before begins behind every number that it may have had. */
+export function neverGiven({ seq }: NumberedStream): Missing | undefined {
+  return seq === 0 ? undefined : { reason: "evicted", count: 0, fromSeq: 1, toSeq: seq };
 }
 
 /** Said in a new epoch, about the streams of the one before. @param ofEpoch empty where it could not be read */
@@ -27,6 +33,13 @@ export function unread({ takenSeq, committedSeq: toSeq }: NumberedStream): Missi
   if (takenSeq === toSeq || toSeq === 0) return undefined;
   const from = takenSeq === undefined ? {} : { fromSeq: takenSeq + 1 };
   return { reason: "corrupt", count: null, ...from, toSeq };
+}
+
+/** A stop that the disk did not let end well: what was in memory alone is lost with the memory. */
+export function unstored(error: unknown, count: number): unknown {
+  if (!isWeather(error) || count === 0) return error;
+  const reason = `${count} ticks were in memory alone: ${error.message}`;
+  return new EquipoiseError("EQ_TICKS_UNSTORED", reason, { cause: error });
 }
 
 export function aboutRange({ reason, fromSeq, toSeq, missing }: LostRange): Missing {

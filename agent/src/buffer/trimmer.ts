@@ -4,11 +4,12 @@ import { dirname } from "node:path";
 import type { Gap } from "@equipoise/shared";
 import { isEncodedGap } from "@equipoise/shared/tick";
 import { decodeRanges, decodeRecords, payloadsOf, rangesOf, seqsOf } from "./chunk.ts";
-import { lostWithDamaged, rangeToldBy } from "./chunk-gaps.ts";
+import { lostWithDamaged } from "./chunk-gaps.ts";
 import type { Database } from "./database.ts";
 import type { Losses } from "./losses.ts";
 import { Positions } from "./positions.ts";
 import type { Bounds, LostRange } from "./protocol.ts";
+import { toldAgain } from "./retold.ts";
 import type { ChunkRow, Statements } from "./schema.ts";
 
 /** Room is made before it is needed: up to this share of the bound, and this much of the free disk. */
@@ -148,5 +149,5 @@ export class Trimmer {
 
 /** What a gap record tells of must be told again when it is lost itself. */
 function toldBy({ streamId, payload }: { streamId: number; payload: string }): LostRange | LostRange[] {
-  return isEncodedGap(payload) ? (rangeToldBy(streamId, JSON.parse(payload) as Gap) ?? []) : [];
+  return isEncodedGap(payload) ? toldAgain(streamId, JSON.parse(payload) as Gap) : [];
 }

@@ -1,12 +1,12 @@
 /**
  * Databases of earlier versions become ones of this version, in one transaction: of version 1, with a row for each tick,
- * and of version 2, where nobody knows what the gap records in a chunk say unless they are read.
+ * of version 2, where nobody knows what the gap records in a chunk say unless they are read, and of version 3.
  */
 import type Sqlite from "better-sqlite3";
 import { encodeRanges, encodeRecords, rangesOf } from "./chunk.ts";
 import { encodeGaps } from "./chunk-gaps.ts";
 import type { StoredStream } from "./protocol.ts";
-import { beginDatabase, prepareStatements, schemaVersion } from "./schema.ts";
+import { beginDatabase, lostTable, prepareStatements, schemaVersion, signpostTable } from "./schema.ts";
 
 interface OldTick {
   position: number;
@@ -20,7 +20,7 @@ const chunkTicks = 1_024;
 /** @param found the version that the database has */
 export function upgrade(db: Sqlite.Database, found: number): void {
   if (found === schemaVersion) return;
-  if (found === 2) return addColumns(db);
+  if (found > 1) return alter(db, found);
   db.transaction(() => {
     const meta = db.prepare("SELECT epoch, agent FROM meta").get() as { epoch: string; agent: string };
     const streams = db
@@ -36,9 +36,15 @@ export function upgrade(db: Sqlite.Database, found: number): void {
   })();
 }
 
-function addColumns(db: Sqlite.Database): void {
+/** No chunk is touched, so a large file takes no longer. */
+function alter(db: Sqlite.Database, found: number): void {
   db.transaction(() => {
-    db.exec("ALTER TABLE chunk ADD COLUMN gaps BLOB; ALTER TABLE lost ADD COLUMN missing TEXT");
+    if (found === 2)
+      db.exec("ALTER TABLE chunk ADD COLUMN gaps BLOB; ALTER TABLE lost ADD COLUMN missing TEXT");
+    db.exec(`ALTER TABLE lost RENAME TO former_lost; ${lostTable}
+      INSERT INTO lost SELECT stream, from_seq, to_seq, reason, ifnull(missing, '') FROM former_lost;
+      DROP TABLE former_lost; ${signpostTable}
+      ALTER TABLE meta ADD COLUMN forgotten_seq INTEGER NOT NULL DEFAULT 0`);
     db.pragma(`user_version = ${schemaVersion}`);
   })();
 }

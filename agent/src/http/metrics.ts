@@ -43,6 +43,13 @@ export function agentFamilies({ buffer, uplink, sources, clock, device, requests
       one(buffer.state === "open" ? 0 : 1),
     ),
     counter("equipoise_buffer_lost_total", "Ticks given up; gap records say which.", one(buffer.lost)),
+    gauge("equipoise_buffer_set_aside_files", "Damaged databases set aside.", one(buffer.setAside.files)),
+    gauge("equipoise_buffer_set_aside_bytes", "Their bytes.", one(buffer.setAside.bytes)),
+    counter(
+      "equipoise_buffer_set_aside_removed_total",
+      "Those removed for being too many.",
+      one(buffer.setAside.removed),
+    ),
     counter(
       "equipoise_written_bytes_total",
       "Bytes that the process has had written to disk.",

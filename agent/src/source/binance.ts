@@ -1,6 +1,6 @@
 /** Trade frames of Binance's combined streams, spot and futures. */
-import { normaliseSymbol, type VenueTrade } from "@equipoise/shared";
-import { badRecord, checkedTrade, type Fields, fieldsOf, parseJson } from "./fields.ts";
+import { EquipoiseError, normaliseSymbol, type VenueTrade } from "@equipoise/shared";
+import { badRecord, checkedTrade, type Fields, fieldsOf, isFields, parseJson } from "./fields.ts";
 
 /**
  * The trade of one frame: `{"stream":"btcusdt@trade","data":{"e":"trade","s":…,"t":…,"p":"…","q":"…","T":ms,"m":…}}`.
@@ -10,6 +10,17 @@ export function parseBinanceFrame(frame: string, venue: string, receivedTimeUs: 
   const data = fieldsOf(fieldsOf(parseJson(frame)).data);
   if (data.e !== "trade") throw badRecord(`the frame is no trade (its event is ${JSON.stringify(data.e)})`);
   return binanceTrade(data, venue, receivedTimeUs);
+}
+
+/** Whether a frame can be read and is no trade: nothing is missing without it. */
+export function isOfAnotherKind(frame: string): boolean {
+  try {
+    const whole = parseJson(frame);
+    return isFields(whole) && fieldsOf(whole.data).e !== "trade";
+  } catch (error) {
+    if (error instanceof EquipoiseError) return false;
+    throw error;
+  }
 }
 
 /**

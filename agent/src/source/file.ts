@@ -1,7 +1,7 @@
 /** A recorded file, plain or gzip, at the pace it was recorded, once or over and over. */
 import { type FileHandle, open } from "node:fs/promises";
 import { type Clock, EquipoiseError, type Logger, limits, reasonOf, systemCode } from "@equipoise/shared";
-import { parseBinanceFrame } from "./binance.ts";
+import { isOfAnotherKind, parseBinanceFrame } from "./binance.ts";
 import { gunzipped } from "./gunzip.ts";
 import { Intake } from "./intake.ts";
 import { type Line, lineBatches } from "./lines.ts";
@@ -9,6 +9,7 @@ import { Pacer } from "./pacer.ts";
 import { splitRecording } from "./recording.ts";
 import type { Source, SourceStatus, TickSink } from "./source.ts";
 import type { SourceSpec } from "./spec.ts";
+import { UnreadLines } from "./unread-lines.ts";
 
 /** Compressed chunks are smaller: they hold ten times as many ticks, and the share read should not move in leaps. */
 const plainChunkBytes = 64 * 1024;
@@ -19,6 +20,8 @@ export class FileSource implements Source {
   readonly #clock: Clock;
   readonly #pacer: Pacer;
   readonly #intake: Intake;
+  readonly #unread: UnreadLines;
+  #sink: TickSink | undefined;
   #state: SourceStatus["state"] = "running";
   #stopped = false;
   #handle: FileHandle | undefined;
@@ -32,6 +35,8 @@ export class FileSource implements Source {
     this.#clock = clock;
     this.#pacer = new Pacer(clock, speed);
     this.#intake = new Intake(spec.text, logger);
+    // Full or not: the next trade waits for room.
+    this.#unread = new UnreadLines(clock, (gap) => this.#sink && this.#intake.putGap(gap, this.#sink));
   }
 
   status(): SourceStatus {
@@ -55,6 +60,7 @@ export class FileSource implements Source {
   }
 
   async run(sink: TickSink): Promise<void> {
+    this.#sink = sink;
     try {
       let before: number;
       do {
@@ -67,6 +73,7 @@ export class FileSource implements Source {
       this.#state = "failed";
       throw unreadable(this.#spec.path, error);
     } finally {
+      this.#unread.stop();
       this.#intake.end();
       await this.#close();
     }
@@ -95,7 +102,10 @@ export class FileSource implements Source {
   /** Returns a promise only where there is something to wait for, which spares a turn for every other line. */
   #take(line: Line, sink: TickSink): Promise<void> | undefined {
     const recorded = this.#intake.next(line, splitRecording);
-    if (recorded === undefined) return undefined;
+    if (recorded === undefined) {
+      this.#unread.note(line);
+      return undefined;
+    }
     const due = this.#pacer.until(recorded.recordedTimeUs);
     if (due === undefined) return this.#put(recorded.frame, sink);
     return due.then(() => (this.#stopped ? undefined : this.#put(recorded.frame, sink)));
@@ -104,6 +114,8 @@ export class FileSource implements Source {
   #put(frame: string, sink: TickSink): Promise<void> | undefined {
     const receivedTimeUs = Math.round(this.#clock.wallMs() * 1000);
     const trade = this.#intake.attempt(() => parseBinanceFrame(frame, this.#spec.venue, receivedTimeUs));
+    if (trade !== undefined) this.#unread.read(trade, receivedTimeUs);
+    else if (!isOfAnotherKind(frame)) this.#unread.note(frame);
     if (trade === undefined || this.#intake.put(trade, sink)) return undefined;
     return sink.room();
   }

@@ -5,12 +5,15 @@ import { Intake } from "./intake.ts";
 import { lineBatches } from "./lines.ts";
 import { parseNormalisedTrade } from "./normalised.ts";
 import type { Source, SourceStatus, TickSink } from "./source.ts";
+import { UnreadLines } from "./unread-lines.ts";
 
 export class StdinSource implements Source {
   readonly #spec: string;
   readonly #input: Readable;
   readonly #clock: Clock;
   readonly #intake: Intake;
+  readonly #unread: UnreadLines;
+  #sink: TickSink | undefined;
   #state: SourceStatus["state"] = "running";
   #stopped = false;
 
@@ -19,6 +22,8 @@ export class StdinSource implements Source {
     this.#input = input;
     this.#clock = clock;
     this.#intake = new Intake(spec, logger);
+    // Full or not: the next trade waits for room.
+    this.#unread = new UnreadLines(clock, (gap) => this.#sink && this.#intake.putGap(gap, this.#sink));
   }
 
   status(): SourceStatus {
@@ -29,6 +34,7 @@ export class StdinSource implements Source {
   async open(): Promise<void> {}
 
   async run(sink: TickSink): Promise<void> {
+    this.#sink = sink;
     try {
       await this.#read(sink);
       this.#state = "ended";
@@ -39,6 +45,7 @@ export class StdinSource implements Source {
       const reason = `standard input: ${reasonOf(error)}`;
       throw new EquipoiseError("EQ_SOURCE_UNREADABLE", reason, { cause: error });
     } finally {
+      this.#unread.stop();
       this.#intake.end();
     }
   }
@@ -54,6 +61,8 @@ export class StdinSource implements Source {
         if (this.#stopped) return;
         const receivedTimeUs = Math.round(this.#clock.wallMs() * 1000);
         const trade = this.#intake.next(line, (text) => parseNormalisedTrade(text, receivedTimeUs));
+        if (trade === undefined) this.#unread.note(line);
+        else this.#unread.read(trade, receivedTimeUs);
         if (trade !== undefined && !this.#intake.put(trade, sink)) await sink.room();
       }
     }

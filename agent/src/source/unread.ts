@@ -35,18 +35,23 @@ export class Unread {
   /**
    * @param text what was not read, as far as it is known; a stream whose symbol it names is the one that is concerned
    * @param fromTimeUs when something was read last, by this machine's clock
+   * @param only those that it was of, where that is known
    */
-  note(text: string, fromTimeUs: number, toTimeUs: number): void {
+  note(text: string, fromTimeUs: number, toTimeUs: number, only = this.#namedBy(text)): void {
     if (this.#stopped) return;
-    const streams = [...this.#options.streams()];
-    const plain = lettersOf(text);
-    const named = streams.filter(({ symbol }) => plain.includes(lettersOf(symbol)));
-    for (const stream of named.length > 0 ? named : streams) {
+    for (const stream of only) {
       const key = `${stream.venue}/${stream.symbol}`;
       const known = this.#untold.get(key) ?? { stream, fromTimeUs, toTimeUs };
       this.#untold.set(key, { ...known, toTimeUs: Math.max(known.toTimeUs, toTimeUs) });
     }
     if (this.#untold.size > 0) this.#cancel ??= this.#options.clock.after(this.#waitMs, () => this.#tell());
+  }
+
+  #namedBy(text: string): UnreadStream[] {
+    const streams = [...this.#options.streams()];
+    const plain = lettersOf(text);
+    const named = streams.filter(({ symbol }) => plain.includes(lettersOf(symbol)));
+    return named.length > 0 ? named : streams;
   }
 
   /** Tells what there is at once, for the last time. */

@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import mqtt, { type MqttClient } from "mqtt";
 import { EquipoiseError, reasonOf } from "../errors.ts";
 import { recordFault, type TickRecord } from "../tick.ts";
+import { tlsNow } from "../tls.ts";
 import { topics } from "../topics.ts";
 import type { ConnectionOptions } from "./connection.ts";
 
@@ -94,13 +95,14 @@ export class AgentRequests {
 
   async #connect(url: string): Promise<MqttClient> {
     const { clientId, username, password, tls, keepaliveS: keepalive } = this.#options;
-    const options = { clientId, keepalive, reconnectPeriod: 0, connectTimeout: connectTimeoutMs, ...tls };
+    const fixed = { clientId, keepalive, reconnectPeriod: 0, connectTimeout: connectTimeoutMs };
     const credentials = {
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
     };
     try {
-      const client = await mqtt.connectAsync(url, { ...options, ...credentials }, false);
+      const options = { ...fixed, ...credentials, ...tlsNow(tls) };
+      const client = await mqtt.connectAsync(url, options, false);
       client.on("message", (_, payload) => this.#take(payload));
       client.on("error", () => client.end(true)); // its close follows
       client.once("close", () => this.#lost());

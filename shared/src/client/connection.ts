@@ -20,7 +20,7 @@ import type { BrokerLoad } from "../flow.ts";
 import { Heard } from "../heard.ts";
 import { sendAtOnce } from "../no-delay.ts";
 import { silenceTimer } from "../silence.ts";
-import { closedReason, isTlsFailure, type TlsOptions } from "../tls.ts";
+import { closedReason, isTlsFailure, type TlsOptions, type TlsSource, tlsNow } from "../tls.ts";
 import { topics } from "../topics.ts";
 import { Acknowledger, type OwedAnswer } from "./acknowledger.ts";
 
@@ -39,7 +39,7 @@ export interface ConnectionOptions {
   keepaliveS: number;
   username?: string | undefined;
   password?: string | undefined;
-  tls?: TlsOptions | undefined;
+  tls?: TlsSource | undefined;
   clock: Clock;
 }
 
@@ -245,22 +245,19 @@ const brokerHeartbeatStart = brokerHeartbeats.slice(0, -1);
 const answeredLater = new Error("the PUBACK follows when the handler has finished");
 
 function connected(url: string, options: ConnectionOptions): MqttClient {
+  const tls = tlsNow(options.tls);
   try {
-    return connect(url, mqttOptions(options));
+    return connect(url, mqttOptions(options, tls));
   } catch (error) {
     // Keys and certificates are read before anything else happens.
     throw new EquipoiseError("EQ_TLS_UNUSABLE", `tls: ${reasonOf(error)}`, { cause: error });
   }
 }
 
-function mqttOptions({
-  clientId,
-  clean,
-  keepaliveS,
-  username,
-  password,
-  tls,
-}: ConnectionOptions): IClientOptions {
+function mqttOptions(
+  { clientId, clean, keepaliveS, username, password }: ConnectionOptions,
+  tls: TlsOptions | undefined,
+): IClientOptions {
   return {
     protocolVersion: 4,
     clientId,

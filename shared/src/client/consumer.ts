@@ -1,7 +1,7 @@
 /** The contract of the consumer helper: what an application gives it and what it gets back. */
 import type { Clock } from "../clock.ts";
 import type { TickRecord } from "../tick.ts";
-import type { TlsOptions } from "../tls.ts";
+import type { TlsSource } from "../tls.ts";
 
 /** Where a record came from. */
 export interface RecordContext {
@@ -25,7 +25,8 @@ export interface ConsumerOptions {
   clientId?: string;
   username?: string;
   password?: string;
-  tls?: TlsOptions;
+  /** A function is called for each connection; what it throws is an attempt that failed. See {@link readTlsFiles}. */
+  tls?: TlsSource;
   /** Longest silence on the connection, in seconds. Default 30. */
   keepaliveS?: number;
   /** Most messages that wait for the handler; when full, reading pauses (`backpressure`). Default 1,024. */

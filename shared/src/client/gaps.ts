@@ -61,7 +61,7 @@ function begin(topic: string, epochs: Epochs, record: TickRecord): MissingTicks[
   const newest = [...epochs.keys()].every((epoch) => record.epoch > epoch);
   epochs.set(record.epoch, { nextSeq: record.seq + 1, holes: [] });
   if (epochs.size > maxEpochs) epochs.delete(oldestOf(epochs));
-  if (joined || !newest) return record.type === "gap" ? [toldBy(topic, record)] : [];
+  if (joined || !newest) return record.type === "gap" && record.count !== 0 ? [toldBy(topic, record)] : [];
   return missingBefore(topic, epochs, 1, record);
 }
 

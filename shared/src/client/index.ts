@@ -1,6 +1,6 @@
 /** The consumer helper: members of pools and exclusive consumers, on any MQTT 3.1.1 broker. */
 
-export type { TlsOptions } from "../tls.ts";
+export { readTlsFiles, type TlsClientFiles, type TlsOptions, type TlsSource } from "../tls.ts";
 export type {
   Consumer,
   ConsumerEvent,

@@ -70,7 +70,7 @@ export class Link {
         if (this.#stop.signal.aborted) return;
         if (!(error instanceof EquipoiseError) || !(error.retryable || joinedOnce)) throw error;
         const delayMs = this.#delayMs();
-        this.#options.onUnreachable(withoutCredentials(url), reasonOf(error.cause ?? error), delayMs);
+        this.#options.onUnreachable(withoutCredentials(url), reasonOf(causeOf(error)), delayMs);
         await this.#pause(delayMs);
       }
     }
@@ -122,3 +122,7 @@ export class Link {
     });
   }
 }
+
+/** Of a file that cannot be used, only the error itself has the name. */
+const causeOf = (error: EquipoiseError): unknown =>
+  error.code === "EQ_TLS_UNUSABLE" ? error : (error.cause ?? error);

@@ -50,7 +50,7 @@ export function explained(missing: MissingNumbers, gaps: readonly Gap[]): Missin
     const [first, last] = [Math.max(from, at), Math.min(to, missing.toSeq)];
     if (first > last) continue;
     if (first > at) parts.push(partOf(missing, at, first - 1));
-    parts.push(partOf({ ...missing, ...toldBy(missing.topic, record) }, first, last));
+    if (record.count !== 0) parts.push(partOf({ ...missing, ...toldBy(missing.topic, record) }, first, last));
     at = last + 1;
   }
   if (at <= missing.toSeq) parts.push(partOf(missing, at, missing.toSeq));

@@ -54,11 +54,19 @@ function commitOf(first: number): Commit {
     uptimeMs: end,
     dropped: [],
     told: [],
+    forgotten: { ids: [], seq: 0 },
     bounds,
   };
 }
 
-const store = new Store({ directory, agentId: "bench", freshEpoch: epoch, wallMs: Date.now() });
+const setAsideBounds = { maxFiles: 0, maxOlderBytes: 0 };
+const store = new Store({
+  directory,
+  agentId: "bench",
+  freshEpoch: epoch,
+  wallMs: Date.now(),
+  setAsideBounds,
+});
 store.open();
 let first = 1;
 while (statSync(join(directory, "buffer.db")).size < Number(bytes)) {

@@ -7,7 +7,7 @@ import { settings } from "../../../agent/src/config.ts";
 /** The values of the `buffer.` settings that nobody has changed. */
 export function createBuffer(options: Pick<BufferOptions, "directory" | "clock"> & Partial<BufferOptions>) {
   const { maxBytes, maxAgeMs, minFreeDiskBytes, whenFull, commitLatencyMs } = settings.buffer;
-  const { keepAcknowledgedMs, keepAcknowledgedBytes, drain } = settings.buffer;
+  const { keepAcknowledgedMs, keepAcknowledgedBytes, drain, setAsideFiles, setAsideBytes } = settings.buffer;
   return new SqliteBuffer({
     agentId: "bench",
     maxBytes: maxBytes.default,
@@ -17,6 +17,8 @@ export function createBuffer(options: Pick<BufferOptions, "directory" | "clock">
     commitLatencyMs: commitLatencyMs.default,
     keepAcknowledgedMs: keepAcknowledgedMs.default,
     keepAcknowledgedBytes: keepAcknowledgedBytes.default,
+    setAsideFiles: setAsideFiles.default,
+    setAsideBytes: setAsideBytes.default,
     drain: drain.default,
     random: Math.random,
     logger: createLogger({ name: "bench", level: "error", stream: process.stderr }),

@@ -7,6 +7,7 @@ import { type Line, lineBatches, tooLong } from "../lines.ts";
 import { parseNormalisedTrade } from "../normalised.ts";
 import type { Source, SourceStatus, TickSink } from "../source.ts";
 import type { ListenSpec } from "../spec.ts";
+import { UnreadLines } from "../unread-lines.ts";
 import { listening, sayAddress } from "./listening.ts";
 
 /** Further ones are closed at once. */
@@ -20,6 +21,7 @@ export class TcpSource implements Source {
   readonly #server: Server;
   readonly #course = new Course();
   readonly #readers = new Map<Socket, Promise<void>>();
+  readonly #unread: UnreadLines;
   #sink: TickSink | undefined;
   #stopped = false;
 
@@ -28,6 +30,8 @@ export class TcpSource implements Source {
     this.#clock = clock;
     this.#logger = logger;
     this.#intake = new Intake(spec.text, logger);
+    // Full or not: the next trade waits for room.
+    this.#unread = new UnreadLines(clock, (gap) => this.#sink && this.#intake.putGap(gap, this.#sink));
     this.#server = createServer((socket) => this.#welcome(socket));
     this.#server.maxConnections = maxConnections;
   }
@@ -50,6 +54,7 @@ export class TcpSource implements Source {
       this.#server.close();
       for (const socket of this.#readers.keys()) socket.destroy();
       await Promise.all(this.#readers.values());
+      this.#unread.stop();
       this.#intake.end();
     });
   }
@@ -74,6 +79,8 @@ export class TcpSource implements Source {
           if (isHttp(line)) return this.#warn("a connection spoke HTTP and was closed");
           const receivedTimeUs = Math.round(this.#clock.wallMs() * 1000);
           const trade = this.#intake.next(line, (text) => parseNormalisedTrade(text, receivedTimeUs));
+          if (trade === undefined) this.#unread.note(line);
+          else this.#unread.read(trade, receivedTimeUs);
           if (trade !== undefined && !this.#intake.put(trade, sink)) await sink.room();
         }
       }

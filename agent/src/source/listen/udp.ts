@@ -12,13 +12,11 @@ import { tooLong } from "../lines.ts";
 import { parseNormalisedTrade } from "../normalised.ts";
 import type { Source, SourceStatus, TickSink } from "../source.ts";
 import type { ListenSpec } from "../spec.ts";
-import { Unread, type UnreadStream } from "../unread.ts";
+import { UnreadLines } from "../unread-lines.ts";
 import { listening, sayAddress } from "./listening.ts";
 import { droppedDatagrams } from "./udp-drops.ts";
 
 const dropsPeriodMs = 1_000;
-/** Whose gaps are told; a program that invents symbols must not fill the memory. */
-const maxStreams = 1_000;
 
 export class UdpSource implements Source {
   /** Lines dropped because the sink was full; they count as skipped. */
@@ -30,12 +28,8 @@ export class UdpSource implements Source {
   readonly #socket: Socket;
   readonly #course = new Course();
   #sink: TickSink | undefined;
-  readonly #unread: Unread;
-  /** Those that have had a trade. */
-  readonly #streams = new Map<string, UnreadStream>();
+  readonly #unread: UnreadLines;
   #full = false;
-  /** When something was read last, wall clock. */
-  #readTimeUs: number;
   /** Datagrams that the system has dropped; they count as skipped too. */
   #systemDrops = 0;
   #dropsTimeUs: number;
@@ -47,15 +41,10 @@ export class UdpSource implements Source {
     this.#logger = logger;
     this.#intake = new Intake(spec.text, logger);
     this.#socket = createSocket(isIPv6(spec.host) ? "udp6" : "udp4");
-    this.#readTimeUs = this.#nowUs();
-    this.#dropsTimeUs = this.#readTimeUs;
-    this.#unread = new Unread({
-      clock,
-      streams: () => this.#streams.values(),
-      gap: (stream, missing) => {
-        const sink = this.#sink;
-        if (sink !== undefined && !this.#intake.putGap({ ...stream, ...missing }, sink)) this.#wait(sink);
-      },
+    this.#dropsTimeUs = this.#nowUs();
+    this.#unread = new UnreadLines(clock, (gap) => {
+      const sink = this.#sink;
+      if (sink !== undefined && !this.#intake.putGap(gap, sink)) this.#wait(sink);
     });
   }
 
@@ -101,9 +90,8 @@ export class UdpSource implements Source {
   #takeLine(text: string, sink: TickSink): void {
     const nowUs = this.#nowUs();
     const trade = this.#full ? this.#drop() : this.#read(text, nowUs);
-    if (trade === undefined) return this.#unread.note(text, this.#readTimeUs, nowUs);
-    this.#readTimeUs = nowUs;
-    this.#know(trade);
+    if (trade === undefined) return this.#unread.note(text);
+    this.#unread.read(trade, nowUs);
     if (!this.#intake.put(trade, sink)) this.#wait(sink);
   }
 
@@ -116,19 +104,15 @@ export class UdpSource implements Source {
     this.dropped += 1;
   }
 
-  #know({ venue, symbol }: VenueTrade): void {
-    if (this.#streams.size < maxStreams) this.#streams.set(`${venue}/${symbol}`, { venue, symbol });
-  }
-
   async #checkDrops(): Promise<void> {
     const drops = (await droppedDatagrams(this.#socket.address())) ?? 0;
-    const [sinceUs, nowUs] = [this.#dropsTimeUs, this.#nowUs()];
-    this.#dropsTimeUs = nowUs;
+    const sinceUs = this.#dropsTimeUs;
+    this.#dropsTimeUs = this.#nowUs();
     const more = drops - this.#systemDrops;
     if (more <= 0) return;
     this.#systemDrops = drops;
     this.#sayDropped(`${more} datagrams: the socket's buffer was full`, more);
-    this.#unread.note("", sinceUs, nowUs);
+    this.#unread.noteSince(sinceUs);
   }
 
   #wait(sink: TickSink): void {

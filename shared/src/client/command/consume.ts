@@ -33,6 +33,7 @@ export class Consume implements Service {
     this.ended = promise;
     this.#end = resolve;
     this.#config = config;
+    readTlsFiles(config); // what is wrong from the beginning is said at once
     this.#consumer = this.#makeConsumer();
     const table = config.format === "table" || (config.format === "auto" && process.stdout.isTTY);
     this.#output = table
@@ -73,7 +74,7 @@ export class Consume implements Service {
       ...(clientId === undefined ? {} : { clientId }),
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
-      tls: readTlsFiles(this.#config),
+      tls: () => readTlsFiles(this.#config),
     };
     if (pool !== undefined) return joinPool({ ...options, pool, concurrency });
     return subscribe({
