@@ -110,6 +110,7 @@ export class Agent implements Service {
   /** Reads the certificate files again; where they have changed, the connection is made anew with them. */
   async reload(): Promise<void> {
     const changed = this.#certificates.reload();
+    if (changed === undefined) return;
     this.#options.logger.info({ event: "reloaded", changed }, "the certificate files were read again");
     if (changed) await this.#uplink.renew();
   }

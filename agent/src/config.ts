@@ -16,6 +16,7 @@ import {
   texts,
 } from "@equipoise/shared";
 import * as z from "zod";
+import { commands } from "./commands/index.ts";
 import { type MethodName, methodNames } from "./requests/methods.ts";
 import { parseSourceSpec, sourceForms } from "./source/spec.ts";
 import { payloadForms } from "./uplink/payload.ts";
@@ -38,9 +39,11 @@ const brokerUrl = z.string().superRefine((url, context) => {
 });
 const file = { placeholder: "FILE" };
 
+const speedForm = "must be realtime, max or a positive number";
 const speed = z
-  .string()
-  .regex(/^(realtime|max|(?=.*[1-9])\d+(\.\d+)?)$/, "must be realtime, max or a positive number");
+  .union([z.string(), z.number()], speedForm)
+  .transform(String)
+  .pipe(z.string().regex(/^(realtime|max|(?=.*[1-9])\d+(\.\d+)?)$/, speedForm));
 const id = z.string().min(1).max(limits.maxIdLength);
 
 /** Below this an empty database would be at its bound already. */
@@ -167,6 +170,7 @@ export const program: Program<typeof settings> = {
   name: "equipoise-agent",
   summary: "takes trade ticks from its sources, buffers them on disk and publishes them to a broker",
   settings,
+  commands,
   examples: [
     "equipoise-agent --source file:recording.txt.gz --speed max --once",
     "equipoise-agent --source binance:BTCUSDT,ETHUSDT --source kraken:BTC/USD",

@@ -17,6 +17,7 @@ import {
 } from "@equipoise/shared";
 import * as z from "zod";
 import { engineAddress } from "./cluster/address.ts";
+import { commands } from "./commands/index.ts";
 import { healthCheckerNames } from "./health/index.ts";
 import { schemes } from "./listener/index.ts";
 import { strategyNames } from "./strategy/index.ts";
@@ -201,6 +202,7 @@ export const program: Program<typeof settings> = {
   name: "equipoise-broker",
   summary: "an MQTT broker that balances topics over pools of subscribers",
   settings,
+  commands,
   examples: [
     "equipoise-broker --listen mqtt://127.0.0.1:1883 --data-dir ./broker-data",
     "equipoise-broker --durability memory --listen mqtt://127.0.0.1:0",

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseTopic, type Trade } from "@equipoise/shared";
@@ -124,6 +125,15 @@ test("one source that breaks off does not take the others with it, and shows in 
   agent.child.stdin.end(tradeLine(1));
   t.equal((await agent.exited).code, 1);
   t.match(agent.lines.at(-1), { event: "ended", read: 1, acknowledged: 1 });
+});
+
+test("the pace of recorded files may be a number in a configuration file", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const config = join(directory, "agent.yaml");
+  writeFileSync(config, "speed: 2.5\n");
+  const agent = startProgram(t, "agent", ["--config", config, "--print-config"]);
+  await agent.exited;
+  t.ok(agent.lines.some(({ text }) => String(text).startsWith('speed: "2.5" # file')));
 });
 
 test("what the user got wrong is one clear line and exit code 2; what is missing is 1", async (t) => {

@@ -70,6 +70,10 @@ test("each new connection has the certificates of then; half of a change is wait
   t.equal(connections(), 1, "the authority has changed");
   await put(second, ["pi-7.key"]);
   await until(() => connections() === 2);
+  t.notOk(
+    agent.lines.some(({ event }) => event === "reloaded"),
+    "what could not be used was not said to be read",
+  );
   t.equal(await agent.stop(), 0);
 });
 

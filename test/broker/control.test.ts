@@ -1,9 +1,10 @@
 import { statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "tap";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import { operate } from "../support/operate.ts";
+import { startProgram } from "../support/program.ts";
 
 const pools = JSON.stringify([{ name: "p", filters: ["ticks/#"], maxDeliveries: 1 }]);
 
@@ -87,6 +88,26 @@ test("dead letters are listed, survive a restart, are replayed and purged", asyn
   await second.program.event("delivery.dead");
   t.equal(operate(dataDir, "dead", "purge", "p").stdout, "purged 1\n");
   t.equal(operate(dataDir, "dead", "list", "p").stdout, "no dead letters\n");
+});
+
+test("a control socket gets the directory that it needs, and is not taken from whoever has it", async (t) => {
+  const path = join(await temporaryDirectory(t), "not", "there", "control.sock");
+  const args = ["--durability", "memory", "--listen", "mqtt://127.0.0.1:0", "--control", path];
+  const first = startProgram(t, "broker", [...args, "--broker-id", "first"]);
+  await first.event("ready");
+  const second = startProgram(t, "broker", [...args, "--broker-id", "second"]);
+  t.match(await second.event("control.unavailable"), {
+    path,
+    reason: /another running service has it; .*--control/,
+  });
+  const whose = () => JSON.parse(operate(dirname(path), "pools", "--json").stdout).broker;
+  t.equal(whose(), "first");
+  await second.stop();
+  t.equal(whose(), "first", "still, when the other one has ended");
+  await first.stop("SIGKILL");
+  const third = startProgram(t, "broker", [...args, "--broker-id", "third"]);
+  await third.event("ready");
+  t.equal(whose(), "third", "what a killed one has left is replaced");
 });
 
 test("without a broker a command says so in one line", async (t) => {

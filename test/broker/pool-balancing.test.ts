@@ -2,6 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { test } from "tap";
 import { createHealthChecker } from "../../broker/src/health/index.ts";
+import { reportOf } from "../../broker/src/pool/member-report.ts";
 import { createStrategy } from "../../broker/src/strategy/index.ts";
 import { numberOf, type VirtualClient, VirtualPool } from "./virtual-pool.ts";
 
@@ -204,6 +205,20 @@ test("the operator goes before the checker: out, only for what others have no cr
   world.pool.tune({ operatorHealth: {} });
   world.publish(3);
   t.ok(one.held.length > 4);
+  t.end();
+});
+
+test("a report says for how long the operator's word has held, not the checker's", (t) => {
+  const world = new VirtualPool();
+  const { member } = world.join("one");
+  world.pass(5_000);
+  world.pool.tune({ operatorHealth: { one: "UNHEALTHY" } });
+  world.pass(700);
+  world.pool.tune({ operatorHealth: { one: "UNHEALTHY" } });
+  world.pass(300);
+  t.match(reportOf(member, world.nowMs), { healthReason: "set by the operator", healthForMs: 1_000 });
+  world.pool.tune({ operatorHealth: {} });
+  t.match(reportOf(member, world.nowMs), { healthReason: "", healthForMs: 6_000 });
   t.end();
 });
 

@@ -123,8 +123,9 @@ async function chaos(t: Test, replicas: number): Promise<void> {
     await faults[name]?.();
     await recovered();
     await pause(between(300, 1_000));
-    for (const [client, ms] of ledger.pausesMs)
-      pauses.note(`${name}: members that ${ledger.cutOff.has(client) ? "moved" : "stayed"}`, ms);
+    pauses.note(`${name}: members that stayed`, ledger.stayedPauseMs);
+    for (const { awayMs = Number.POSITIVE_INFINITY } of ledger.cutOff.values())
+      pauses.note(`${name}: members that moved, until they were back`, awayMs);
     spans[name.includes("primary") ? "primary" : "broker"].push({ fromMs, toMs: performance.now() });
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }

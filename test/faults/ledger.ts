@@ -26,6 +26,9 @@ export class Ledger {
   readonly #tookMs = new Map<string, number>();
   readonly #lastByClient = new Map<string, number>();
   readonly #pauseByClient = new Map<string, number>();
+  /** Since when pauses are counted, and all receptions since then. */
+  #sinceMs = performance.now();
+  readonly #timesByClient = new Map<string, number[]>();
   /** By reader: how often it received each message. */
   readonly received = new Map<string, Map<string, number>>();
 
@@ -49,8 +52,33 @@ export class Ledger {
     return this.#pauseByClient;
   }
 
-  /** Clients that have lost a connection since pauses are counted. */
-  readonly cutOff = new Set<string>();
+  /** Clients that have lost a connection since pauses are counted, and how long they were without one. */
+  readonly cutOff = new Map<string, { atMs: number; awayMs: number | undefined }>();
+
+  lost(client: string): void {
+    if (!this.cutOff.has(client)) this.cutOff.set(client, { atMs: performance.now(), awayMs: undefined });
+  }
+
+  /** The client has subscribed, perhaps anew. */
+  subscribed(client: string): void {
+    const loss = this.cutOff.get(client);
+    if (loss !== undefined) loss.awayMs ??= performance.now() - loss.atMs;
+  }
+
+  /**
+   * The longest time in which nothing was received by any of those that kept their connections. Each of them alone may
+   * have to wait because others have nothing to do and are nearer.
+   */
+  get stayedPauseMs(): number {
+    const stayed = [...this.#timesByClient].filter(([client]) => !this.cutOff.has(client));
+    let lastMs = this.#sinceMs;
+    let longestMs = 0;
+    for (const atMs of stayed.flatMap(([, timesMs]) => timesMs).sort((a, b) => a - b)) {
+      longestMs = Math.max(longestMs, atMs - lastMs);
+      lastMs = atMs;
+    }
+    return longestMs;
+  }
 
   /** Pauses are counted anew. */
   forgetPauses(): void {
@@ -58,12 +86,17 @@ export class Ledger {
     const nowMs = performance.now();
     for (const client of this.#lastByClient.keys()) this.#lastByClient.set(client, nowMs);
     this.#pauseByClient.clear();
+    this.#sinceMs = nowMs;
+    this.#timesByClient.clear();
   }
 
   #note(client: string, text: string): void {
     const nowMs = performance.now();
     const pauseMs = nowMs - (this.#lastByClient.get(client) ?? nowMs);
     this.#lastByClient.set(client, nowMs);
+    const timesMs = this.#timesByClient.get(client) ?? [];
+    timesMs.push(nowMs);
+    this.#timesByClient.set(client, timesMs);
     this.#pauseByClient.set(client, Math.max(pauseMs, this.#pauseByClient.get(client) ?? 0));
     const dueMs = this.#dueAtMs.get(text);
     if (dueMs !== undefined && !this.#tookMs.has(text)) this.#tookMs.set(text, nowMs - dueMs);
@@ -212,10 +245,11 @@ export function runReader(t: Teardown, ledger: Ledger, options: ReaderOptions): 
     const client = await MqttClient.connect(t, port, id, { clean, ...place });
     try {
       await client.subscribe(filter, 1);
+      ledger.subscribed(id);
       for (let count = 0; count < crashEvery && !stopped(); count++) {
         const packet = await client.next("publish", 1_000).catch((error) => {
           if (!client.isClosed) return undefined;
-          ledger.cutOff.add(id);
+          ledger.lost(id);
           throw error;
         });
         if (packet === undefined) continue;

@@ -145,7 +145,7 @@ test("a key, a flag or a variable that nearly is one is told which was perhaps m
   for (const [content, message] of keys)
     t.throws(() => read(["--config", fileWith(t, content)]), { message }, content);
   t.throws(() => read(["--data-dri", "x"]), {
-    message: "Unknown option '--data-dri', did you mean data-dir?",
+    message: "Unknown option '--data-dri', did you mean --data-dir?",
   });
 });
 
@@ -209,6 +209,10 @@ test("a bad value is refused with its path, itself, its origin and what is allow
   for (const [args, env, message] of wrong) {
     t.throws(() => read(args, env), { code: "EQ_CONFIG_BAD_VALUE", message }, message);
   }
+  const unquoted = fileWith(t, "dataDir: 0123");
+  t.throws(() => read(["--config", unquoted]), {
+    message: /^dataDir is 123, .*: must be text: put it in quotes$/,
+  });
   const nested = fileWith(t, "limits: 5");
   t.throws(() => read(["--config", nested]), {
     message: `limits of ${nested} must be a mapping of keys to values`,
@@ -274,5 +278,6 @@ test("--help names every setting with its default; --version tells the version",
   t.match(help, /where data lives \(default \/var\/lib\/x\)/);
   t.match(help, /addresses \(repeatable; default mqtt:\/\/127.0.0.1:1883\)/);
   t.ok(help.split("\n").every((line) => line.length <= 110));
+  t.notMatch(help, /COMMAND/, "a program without commands speaks of none");
   t.match(printed(["--version"]), /^equipoise-test \d+\.\d+\.\d+\n$/);
 });

@@ -3,6 +3,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "tap";
+import { commands as agentCommands } from "../../agent/src/commands/index.ts";
+import { commands as brokerCommands } from "../../broker/src/commands/index.ts";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import { startCommand, startProgram } from "../support/program.ts";
 
@@ -38,6 +40,24 @@ test("what is wrong with the surroundings is said in one line that names it and 
     t.match(result.message, message);
     t.equal(result.lines.length, 1, "no stack trace");
     t.equal(result.code, code);
+  }
+});
+
+test("--help names every command, and a wrong one is told which was perhaps meant", async (t) => {
+  for (const [program, commands] of [
+    ["broker", brokerCommands],
+    ["agent", agentCommands],
+  ] as const) {
+    const help = startProgram(t, program, ["--help"]);
+    await help.exited;
+    const text = help.lines.map((line) => String(line.text)).join("\n");
+    for (const [name, { summary }] of Object.entries(commands)) {
+      t.match(text, new RegExp(`^ {2}${name} +${summary}$`, "m"));
+    }
+    const [name = ""] = Object.keys(commands);
+    const wrong = startProgram(t, program, [`${name}x`]);
+    t.equal((await wrong.exited).code, 2);
+    t.match(wrong.stderr, new RegExp(`EQ_USAGE.*'${name}x', did you mean ${name}\\?`));
   }
 });
 

@@ -28,8 +28,11 @@ export class Certificates {
     return this.#read;
   }
 
-  /** Reads the files again; the log says why they cannot be used, once. @returns whether they have changed */
-  reload(): boolean {
+  /**
+   * Reads the files again; the log says why they cannot be used, once.
+   * @returns whether they have changed, or undefined while they cannot be used
+   */
+  reload(): boolean | undefined {
     try {
       const read = readTlsFiles(this.#files);
       const changed = !isDeepStrictEqual(read, this.#read);
@@ -42,7 +45,7 @@ export class Certificates {
         this.#logger.warn({ event: "reloadFailed", code: error.code, reason: error.message }, error.line);
       }
       this.#reported = error.message;
-      return false;
+      return undefined;
     }
   }
 }

@@ -85,11 +85,13 @@ export class Custody {
 
   /** Nobody here takes from the queue any more: others may have what waits here for it. */
   async giveBack(queue: SharedQueue): Promise<void> {
-    const { engine, keys, consumer, settler, onFailed } = this.#options;
+    const { engine, keys, consumer, settler, feeder, onFailed } = this.#options;
     await settler.flush(true);
     try {
       await engine.run("giveBack", [queue.stream], [consumer, keys.news, queue.name]);
       queue.lose();
+      // What came meanwhile, because the queue was watched still, was lost with the rest.
+      await feeder.audit(queue);
     } catch (error) {
       onFailed(error);
     }

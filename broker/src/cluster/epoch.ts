@@ -18,9 +18,9 @@ export class Epoch {
   /** The engine has been emptied since it was asked last. @throws EquipoiseError EQ_ENGINE_AWAY */
   async changed(): Promise<boolean> {
     const name = `${this.#consumer} ${++this.#given}`;
-    const there = await this.#engine.ask("SET", this.#keys.epoch, name, "NX", "GET");
+    const there = await this.#engine.run("epoch", [this.#keys.epoch], [name]);
     const before = this.#known;
-    this.#known = there === null ? name : String(there);
+    this.#known = String(there);
     return before !== undefined && before !== this.#known;
   }
 }

@@ -2,9 +2,24 @@
 import type { Commands } from "@equipoise/shared";
 
 export const commands: Commands = {
-  users: async () => (await import("./users.ts")).users,
-  pools: async () => (await import("./pools.ts")).pools,
-  balancing: async () => (await import("./balancing.ts")).balancing,
-  dead: async () => (await import("./dead.ts")).dead,
-  certs: async () => (await import("./certs.ts")).certs,
+  pools: {
+    summary: "the running broker's pools: show, explain, tune, delete",
+    load: async () => (await import("./pools.ts")).pools,
+  },
+  dead: {
+    summary: "dead letters of a pool: list, replay, purge",
+    load: async () => (await import("./dead.ts")).dead,
+  },
+  balancing: {
+    summary: "balancing rules as Protobuf: show, apply",
+    load: async () => (await import("./balancing.ts")).balancing,
+  },
+  users: {
+    summary: "the users file: add, passwd, remove, list",
+    load: async () => (await import("./users.ts")).users,
+  },
+  certs: {
+    summary: "a certificate authority and certificates of it: ca, server, device",
+    load: async () => (await import("./certs.ts")).certs,
+  },
 };

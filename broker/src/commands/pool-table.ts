@@ -5,15 +5,15 @@ import type { Decision } from "../pool/decisions.ts";
 
 export function poolTable({ broker, pools }: PoolsStatus): string {
   if (pools.length === 0) return `${broker}: no pools`;
-  return pools.map(describe).join("\n\n");
+  return pools.map((pool) => describe(pool, broker)).join("\n\n");
 }
 
-function describe(pool: PoolStatus): string {
+function describe(pool: PoolStatus, broker: string): string {
   const { name, declared, strategy, health, ordering, filters } = pool;
   const order = ordering === "none" ? "" : ", ordered by key";
   const head = `${name}  ${declared ? "declared" : "undeclared"}, ${strategy}, ${health} health${order}, ${filters.join(" ")}`;
   const panic = pool.panic ? ["  PANIC: too few members are well; health is ignored"] : [];
-  return [head, ...stateOf(pool), ...panic, ...membersOf(pool)].join("\n");
+  return [head, ...stateOf(pool), ...panic, ...membersOf(pool, broker)].join("\n");
 }
 
 function stateOf(pool: PoolStatus): string[] {
@@ -27,8 +27,9 @@ function stateOf(pool: PoolStatus): string[] {
   ];
 }
 
-function membersOf({ memberReports: members }: PoolStatus): string[] {
-  if (members.length === 0) return ["  no members"];
+function membersOf({ memberReports: members }: PoolStatus, broker: string): string[] {
+  // Where brokers are a cluster the pool may have members at others.
+  if (members.length === 0) return [`  no members at ${broker}`];
   const width = Math.max(8, ...members.map(({ clientId }) => clientId.length));
   const rows = members.toSorted((a, b) => (a.clientId < b.clientId ? -1 : 1));
   const total = members.reduce((sum, { takenInMinute }) => sum + takenInMinute, 0);

@@ -12,7 +12,7 @@ export function reportOf(member: Member, nowMs: number): Omit<MemberReport, "sco
     clientId,
     health: member.state,
     healthReason: member.operatorSays === undefined ? health.reason : "set by the operator",
-    healthForMs: Math.round(nowMs - health.changedAtMs),
+    healthForMs: Math.round(nowMs - member.stateSinceMs),
     inFlight,
     credit,
     weight,

@@ -81,8 +81,8 @@ export class Member implements MemberView, Holder, Patient {
   readonly #quarantinedSentAtMs: number[] = [];
   #declaredWeight = 1;
   draining = false;
-  /** What the operator has said of it; goes before what the checker finds. */
-  operatorSays: HealthState | undefined;
+  #operatorSays: HealthState | undefined;
+  #operatorSaidAtMs = 0;
   /** Messages taken back because it froze. */
   rescued = 0;
   /** When that was last, and when the oldest of them had been sent. */
@@ -143,9 +143,24 @@ export class Member implements MemberView, Holder, Patient {
     return this.#rescue !== undefined;
   }
 
+  /** What the operator has said of it; goes before what the checker finds. */
+  get operatorSays(): HealthState | undefined {
+    return this.#operatorSays;
+  }
+
+  set operatorSays(state: HealthState | undefined) {
+    if (state !== this.#operatorSays) this.#operatorSaidAtMs = this.#owner.nowMs();
+    this.#operatorSays = state;
+  }
+
   /** As far as choosing goes. */
   get state(): HealthState {
     return this.operatorSays ?? this.health.state;
+  }
+
+  /** Since when {@link state} is what it is, monotonic. */
+  get stateSinceMs(): number {
+    return this.operatorSays === undefined ? this.health.changedAtMs : this.#operatorSaidAtMs;
   }
 
   get freeCredit(): number {

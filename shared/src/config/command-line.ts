@@ -1,6 +1,7 @@
 /** The command line of every Equipoise program: flags from the settings, `--help`, `--version`, `--print-config`. */
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
+import type { Commands } from "../command/run.ts";
 import { EquipoiseError, reasonOf } from "../errors.ts";
 import { version } from "../version.ts";
 import { type FlatSetting, flatten, type Loaded, loadConfig } from "./load.ts";
@@ -12,6 +13,8 @@ export interface Program<S extends Settings> {
   /** One line that says what it does. */
   summary: string;
   settings: S;
+  /** What it does instead of running, when its name comes first. */
+  commands?: Commands;
   /** Full command lines for the end of `--help`. */
   examples: readonly string[];
 }
@@ -35,7 +38,7 @@ export function readCommandLine<S extends Settings>(
   env: Readonly<Record<string, string | undefined>>,
 ): CommandLine<S> {
   const flat = flatten(program.settings);
-  const { values, flags } = parseFlags(args, flat);
+  const { values, flags } = parseFlags(args, flat, Object.keys(program.commands ?? {}));
   if (values.help === true) return { print: helpOf(program, flat) };
   if (values.version === true) return { print: `${program.name} ${version}\n` };
   const file = typeof values.config === "string" ? values.config : env.EQUIPOISE_CONFIG || undefined;
@@ -44,7 +47,7 @@ export function readCommandLine<S extends Settings>(
   return { config: loaded.config, warnings: loaded.warnings };
 }
 
-function parseFlags(args: readonly string[], flat: readonly FlatSetting[]) {
+function parseFlags(args: readonly string[], flat: readonly FlatSetting[], commands: readonly string[]) {
   const options: Record<string, { type: "string" | "boolean"; multiple?: boolean; short?: string }> = {
     help: { type: "boolean", short: "h" },
     version: { type: "boolean" },
@@ -55,7 +58,7 @@ function parseFlags(args: readonly string[], flat: readonly FlatSetting[]) {
     options[flag] =
       setting.placeholder === undefined ? { type: "boolean" } : { type: "string", multiple: true };
   }
-  const { values } = parse(args, options);
+  const { values } = parse(args, options, commands);
   const flags = new Map<string, string[]>();
   for (const { flag } of flat) {
     const value = values[flag];
@@ -68,15 +71,26 @@ function parseFlags(args: readonly string[], flat: readonly FlatSetting[]) {
 function parse(
   args: readonly string[],
   options: NonNullable<Parameters<typeof parseArgs>[0]>["options"] & {},
+  commands: readonly string[],
 ) {
   try {
     return parseArgs({ args: [...args], options, allowNegative: true, strict: true });
   } catch (error) {
     const reason = reasonOf(error).split(". ")[0] ?? "bad flags";
-    const [, unknown] = /^Unknown option '--([^']*)'$/.exec(reason) ?? [];
-    const meant = unknown === undefined ? "" : didYouMean(unknown, Object.keys(options));
-    throw new EquipoiseError("EQ_USAGE", `${reason}${meant}`, { cause: error });
+    throw new EquipoiseError("EQ_USAGE", `${reason}${meantBy(reason, Object.keys(options), commands)}`, {
+      cause: error,
+    });
   }
+}
+
+function meantBy(reason: string, flags: readonly string[], commands: readonly string[]): string {
+  const [, flag] = /^Unknown option '(--[^']*)'$/.exec(reason) ?? [];
+  if (flag !== undefined) {
+    const known = flags.map((name) => `--${name}`);
+    return didYouMean(flag, known, "--");
+  }
+  const [, argument] = /^Unexpected argument '([^']*)'$/.exec(reason) ?? [];
+  return argument === undefined ? "" : didYouMean(argument, commands);
 }
 
 function helpOf<S extends Settings>(program: Program<S>, flat: readonly FlatSetting[]): string {
@@ -90,9 +104,18 @@ function helpOf<S extends Settings>(program: Program<S>, flat: readonly FlatSett
   const width = Math.min(34, Math.max(...rows.map(({ head }) => head.length)));
   const lines = rows.flatMap(({ head, doc }) => row(head, doc, width));
   const examples = program.examples.map((line) => `  ${line}`);
+  const commands = commandsOf(program);
   const precedence =
     "Every flag is also a key of the file and a variable EQUIPOISE_…; flag > variable > file > default.";
-  return `${program.name}: ${program.summary}\n\nUsage: ${program.name} [OPTION …]\n\n${lines.join("\n")}\n\n${precedence}\n\nExamples:\n${examples.join("\n")}\n`;
+  return `${program.name}: ${program.summary}\n\nUsage: ${program.name} [OPTION …]\n${commands}\n${lines.join("\n")}\n\n${precedence}\n\nExamples:\n${examples.join("\n")}\n`;
+}
+
+function commandsOf<S extends Settings>({ name, commands }: Program<S>): string {
+  const entries = Object.entries(commands ?? {});
+  if (entries.length === 0) return "";
+  const width = Math.max(...entries.map(([command]) => command.length));
+  const lines = entries.map(([command, { summary }]) => `  ${command.padEnd(width + 2)}${summary}\n`);
+  return `       ${name} COMMAND …\n\nCommands, each with a --help of its own:\n\n${lines.join("")}`;
 }
 
 function headOf({ flag, setting }: FlatSetting): string {

@@ -16,6 +16,9 @@ const countable = ["string", "array"];
 export function wording(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === "invalid_type") {
     const expected = nouns[issue.expected];
+    // YAML reads 0123 as a number: what its author has written cannot be had back.
+    if (issue.expected === "string" && ["number", "boolean"].includes(typeof issue.input))
+      return "must be text: put it in quotes";
     return expected === undefined ? undefined : `must be ${expected}`;
   }
   if (issue.code === "invalid_value")

@@ -2,6 +2,9 @@
 import { once } from "node:events";
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createConnection } from "node:net";
+import { dirname } from "node:path";
+import { ensureDirectory } from "../directory.ts";
 import { reasonOf } from "../errors.ts";
 
 /** A Unix socket's address has this many bytes, and one for its end. */
@@ -31,7 +34,11 @@ export class ControlSocket {
   async start(): Promise<void> {
     if (Buffer.byteLength(this.#path) > maxPathBytes)
       throw new Error(`a socket's path has at most ${maxPathBytes} bytes`);
-    // Left behind by a service that was killed; that none lives here is known from the data directory's lock.
+    ensureDirectory(dirname(this.#path));
+    // Not every service has locked the directory: a broker of a cluster keeps nothing there.
+    if (await isAnswered(this.#path))
+      throw new Error("another running service has it; choose one with --control");
+    // Left behind by a service that was killed.
     rmSync(this.#path, { force: true });
     const server = createServer((request, response) => void this.#handle(request, response));
     server.requestTimeout = requestTimeoutMs;
@@ -62,6 +69,19 @@ export class ControlSocket {
     }
     const text = JSON.stringify(answer.body);
     response.writeHead(answer.status, { "content-type": "application/json", connection: "close" }).end(text);
+  }
+}
+
+async function isAnswered(path: string): Promise<boolean> {
+  const socket = createConnection(path);
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    // There is none, or nobody behind it.
+    return false;
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -1,6 +1,6 @@
 import { append } from "./append.ts";
 import { disown, own } from "./clients.ts";
-import { confirm, end, enter, restore, retain, want } from "./knowledge.ts";
+import { confirm, end, enter, epoch, restore, retain, want } from "./knowledge.ts";
 import { beat, execute, leave } from "./liveness.ts";
 import { open, registry, tend } from "./queues.ts";
 import { attempt, settle } from "./settle.ts";
@@ -33,5 +33,6 @@ export const scripts = {
   confirm,
   end,
   enter,
+  epoch,
 } as const;
 export type ScriptName = keyof typeof scripts;

@@ -38,6 +38,12 @@ end
 return elsewhere
 `;
 
+/** Names the engine's content if it has no name yet. KEYS: the name. ARGV: one that nobody else gives. Returns the name. */
+export const epoch = `${always}
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+return redis.call('GET', KEYS[1])
+`;
+
 /**
  * Sessions that a broker knows, for an engine that was emptied. What it has heard since goes before.
  * KEYS: prefix of all keys. ARGV of each session: client, subscriptions.
