@@ -44,7 +44,14 @@ agent.ended.catch((error: unknown) => {
 });
 await agent.start();
 const cancel = clock.every(Number(sampleText), saySample);
+/** A stop takes a moment; one that hangs is to be understood, not waited for. */
+const longestStopMs = 60_000;
+
 process.once("SIGTERM", () => {
   cancel();
+  setTimeout(() => {
+    process.stderr.write(`still stopping, with ${process.getActiveResourcesInfo().join(" ")}\n`);
+    process.exit(70);
+  }, longestStopMs).unref();
   void agent.stop().then(() => process.exit(0));
 });

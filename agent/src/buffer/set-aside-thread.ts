@@ -2,6 +2,7 @@
  * Reads what was set aside, in a thread of its own: a large file takes long, and commits must not wait for that. It is
  * there while somebody asks, and a little longer.
  */
+import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Clock } from "@equipoise/shared";
 import type { EarlierRange } from "./protocol.ts";
@@ -46,7 +47,11 @@ export class SetAsideThread {
     const worker = this.#worker;
     this.#worker = undefined;
     for (const { resolve } of this.#waiting.splice(0)) resolve([]);
-    await worker?.terminate();
+    if (worker === undefined) return;
+    // Terminated, it could be in the middle of a native call; it ends by itself when nothing more can come.
+    worker.removeAllListeners("message");
+    worker.postMessage("end");
+    await once(worker, "exit");
   }
 
   #start(): Worker {

@@ -5,6 +5,7 @@ import { SetAside } from "./set-aside.ts";
 
 const setAside = new SetAside((workerData as { directory: string }).directory);
 
-parentPort?.on("message", ({ wanted, limit }: { wanted: EarlierRange; limit: number }) => {
-  parentPort?.postMessage(setAside.range(wanted, limit));
+parentPort?.on("message", (asked: { wanted: EarlierRange; limit: number } | "end") => {
+  if (asked === "end") return parentPort?.close();
+  parentPort?.postMessage(setAside.range(asked.wanted, asked.limit));
 });
