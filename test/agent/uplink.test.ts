@@ -48,6 +48,20 @@ test("no more than the window is in flight, and what is acknowledged out of orde
   t.same(positions(broker.ticks), counting(1, 12));
 });
 
+test("what is to be sent once the uplink has stopped, or while it stops, fails at once", async (t) => {
+  const broker = await startReceivingBroker(t);
+  const { uplink } = startUplink(t, [broker.url], new Ticks(1));
+  await uplink.drained();
+  broker.acknowledges = false;
+  const lost = { code: "EQ_BROKER_UNREACHABLE" };
+  const waiting = t.rejects(uplink.send("replies/desk", "before"), lost);
+  const stopping = uplink.stop();
+  await t.rejects(uplink.send("replies/desk", "meanwhile"), lost);
+  await stopping;
+  await waiting;
+  await t.rejects(uplink.send("replies/desk", "afterwards"), lost);
+});
+
 test("over any number of lost connections nothing is lost, and each begins with the oldest unacknowledged", async (t) => {
   const broker = await startReceivingBroker(t);
   broker.dropAfter = 137;

@@ -141,7 +141,6 @@ async function liveThrough(t: Test, venues: VenueDay, outages: Outages, news: ()
 
 test(`${(simulatedMs / hourMs).toFixed(1)} simulated hours: every number is accounted for, and memory does not grow`, {
   timeout: simulatedMs / factor + 240_000,
-  skip: isJudged ? false : "a day of an agent is for npm run soak",
 }, async (t) => {
   const broker = await startBroker(t);
   const link = await Link.start(t, broker.port, () => {});

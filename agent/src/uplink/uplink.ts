@@ -153,7 +153,8 @@ export class Uplink {
     this.#mover?.stop();
     this.#stop.abort();
     await this.#connection.stop();
-    for (const fail of this.#unanswered) fail();
+    // An answer that was still in the making would wait for its PUBACK without end: mqtt.js takes messages after its end.
+    this.#end();
   }
 
   /** Connects anew to the same broker, with what the certificate files hold now. */
