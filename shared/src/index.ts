@@ -42,6 +42,7 @@ export { requireSqliteSystem, sqliteSystemFault } from "./sqlite-system.ts";
 export { Notifier, type NotifierOptions } from "./systemd.ts";
 export {
   encodeRecord,
+  encodeTrade,
   type Gap,
   type GapReason,
   isEncodedGap,

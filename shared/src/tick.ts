@@ -69,15 +69,17 @@ export type TickRecord = Trade | Gap;
 
 /** One record as JSON, with the fields in the documented order. */
 export function encodeRecord(record: TickRecord): string {
-  return JSON.stringify(record.type === "trade" ? inTradeOrder(record) : inGapOrder(record));
+  return record.type === "trade" ? encodeTrade(record, record) : JSON.stringify(inGapOrder(record));
 }
 
-function inTradeOrder(trade: Trade): Trade {
-  const {
-    type,
+/** A trade and its place in its stream as {@link encodeRecord} has them, without an object of both. */
+export function encodeTrade(trade: VenueTrade, { agent, epoch, seq }: Sequenced): string {
+  const { venue, symbol, tradeId, price, size, side, exchangeTimeUs, receivedTimeUs } = trade;
+  return JSON.stringify({
+    type: "trade",
     venue,
     symbol,
-    tradeId,
+    tradeId, // left out where it is undefined
     price,
     size,
     side,
@@ -86,9 +88,7 @@ function inTradeOrder(trade: Trade): Trade {
     agent,
     epoch,
     seq,
-  } = trade;
-  const id = tradeId === undefined ? {} : { tradeId };
-  return { type, venue, symbol, ...id, price, size, side, exchangeTimeUs, receivedTimeUs, agent, epoch, seq };
+  });
 }
 
 function inGapOrder(gap: Gap): Gap {

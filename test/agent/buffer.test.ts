@@ -4,16 +4,17 @@ import { join } from "node:path";
 import type { Trade } from "@equipoise/shared";
 import Database from "better-sqlite3";
 import { type Test, test } from "tap";
+import { movable } from "../../agent/src/buffer/chunk.ts";
 import { createEpoch, epochAfter } from "../../agent/src/buffer/epoch.ts";
 import type { Bounds, Commit } from "../../agent/src/buffer/protocol.ts";
-import type { BufferedTick } from "../../agent/src/buffer/queue.ts";
+import type { LastTrade } from "../../agent/src/buffer/queue.ts";
 import { beginDatabase, prepareStatements } from "../../agent/src/buffer/schema.ts";
 import { Store } from "../../agent/src/buffer/store.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { openBuffer as open, seqs, takeAll } from "./buffer-support.ts";
 import { counting, FakeClock, noisyTrade, trade, tradeOf, until } from "./support.ts";
 
-const recordOf = (tick: BufferedTick): Trade => tradeOf(tick.payload);
+const recordOf = (tick: LastTrade): Trade => tradeOf(tick.payload);
 
 test("each stream counts from 1 without holes, in the order of arrival", async (t) => {
   const { buffer } = await open(t, await temporaryDirectory(t));
@@ -27,7 +28,7 @@ test("each stream counts from 1 without holes, in the order of arrival", async (
   t.same(seqs(of("ETHUSDT")), counting(1, 100));
   t.same(seqs(of("BTCUSDT")), counting(1, 200));
   t.equal(ticks[0]?.stream.topic, "ticks/binance/ETHUSDT/pi-7");
-  t.match(recordOf(ticks[1] as BufferedTick), { ...trade(1), agent: "pi-7", epoch: buffer.epoch, seq: 1 });
+  t.match(recordOf(ticks[1] as LastTrade), { ...trade(1), agent: "pi-7", epoch: buffer.epoch, seq: 1 });
 });
 
 test("a gap record takes a number in its stream, and is never its newest trade", async (t) => {
@@ -149,8 +150,10 @@ const bounds: Bounds = {
 const twoTicks = (): Commit => ({
   chunk: {
     first: 1,
-    payloads: '{"a":1}\n{"b":2}\n',
-    streamIds: Uint32Array.of(1, 1),
+    ...movable({
+      payloads: new TextEncoder().encode('{"a":1}\n{"b":2}\n'),
+      streamIds: Uint32Array.of(1, 1),
+    }),
     ranges: [{ streamId: 1, fromSeq: 1, toSeq: 2 }],
     uptimeMs: 5,
     wallMs: 6,
@@ -164,10 +167,7 @@ const twoTicks = (): Commit => ({
   bounds,
 });
 
-const storedTicks = () => ({
-  chunk: { ...twoTicks().chunk, payloads: new TextEncoder().encode(twoTicks().chunk?.payloads) },
-  extent: [1, 2],
-});
+const storedTicks = () => ({ chunk: twoTicks().chunk, extent: [1, 2] });
 
 test("every write is synchronous, and it is read back from the database", async (t) => {
   const store = await openStore(t);

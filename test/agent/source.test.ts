@@ -191,6 +191,20 @@ test("a character that is split over two chunks stays whole", async (t) => {
   t.same(lines, ["a€b", "c"]);
 });
 
+test("lines are the same however their bytes come in pieces", async (t) => {
+  const text = "a\r\n\n€€\n\r\n12345678\r\n123456789\n123456789\r\nend\r";
+  const bytes = Buffer.from(text);
+  const expected = ["a", "", "€€", "", "12345678", tooLong, tooLong, "end"];
+  for (let size = 1; size <= bytes.length; size += 1) {
+    const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, n) =>
+      bytes.subarray(n * size, (n + 1) * size),
+    );
+    const lines = [];
+    for await (const batch of lineBatches(Readable.from(pieces), 8)) lines.push(...batch);
+    t.same(lines, expected, `pieces of ${size}`);
+  }
+});
+
 test("of a truncated gzip everything before the fault counts, and the fault is named", async (t) => {
   const text = gunzipSync(readFileSync(sample)).toString("latin1").split("\n").slice(0, 2_000).join("\n");
   const whole = gzipSync(text);

@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "tap";
+import { movable } from "../../agent/src/buffer/chunk.ts";
 import type { Commit } from "../../agent/src/buffer/protocol.ts";
 import { Store } from "../../agent/src/buffer/store.ts";
 import { temporaryDirectory } from "../support/broker.ts";
@@ -48,8 +49,10 @@ function commitNumber(number: number): Commit {
   return {
     chunk: {
       first,
-      payloads: `${positions.map(payloadOf).join("\n")}\n`,
-      streamIds: new Uint32Array(ticksOfCommit).fill(1),
+      ...movable({
+        payloads: new TextEncoder().encode(`${positions.map(payloadOf).join("\n")}\n`),
+        streamIds: new Uint32Array(ticksOfCommit).fill(1),
+      }),
       ranges: [{ streamId: 1, fromSeq: first, toSeq: last }],
       uptimeMs: number,
       wallMs: number,
@@ -127,7 +130,7 @@ function fault(directory: string, files: Files, committed: number): string | und
       const page = store.read(position, "up");
       if (page === undefined || "lost" in page || page.extent[0] !== position) return `no tick ${position}`;
       const committed = commitNumber(1 + (position - 1) / ticksOfCommit).chunk?.payloads;
-      if (Buffer.from(page.chunk.payloads).toString() !== committed) {
+      if (committed === undefined || Buffer.compare(page.chunk.payloads, committed) !== 0) {
         return `another tick ${position}`;
       }
     }

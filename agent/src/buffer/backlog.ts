@@ -1,11 +1,12 @@
 /** Reads what waits on the disk, a chunk at a time and one ahead, the oldest or the newest chunk first. */
 import type { AgedTick } from "./batch.ts";
+import type { Page } from "./page.ts";
 import { Positions, type Range } from "./positions.ts";
 
-/** The ticks of one chunk, and its first and last position. */
+/** A chunk that was read, and its first and last position. */
 export interface BacklogPage {
-  /** Those at the wanted positions; undefined when they are lost. */
-  ticks: ((wanted: readonly Range[]) => Iterator<AgedTick>) | undefined;
+  /** Its ticks at the wanted positions; undefined when they are lost. */
+  ticks: ((wanted: readonly Range[]) => Page) | undefined;
   extent: readonly [from: number, to: number];
 }
 
@@ -26,7 +27,7 @@ export class Backlog {
   /** Positions that were read or handed out otherwise, and those that are not there any more. */
   #fetched = new Positions();
   /** What was read, beside the next tick, and how many ticks that is. */
-  #pages: Iterator<AgedTick>[] = [];
+  #pages: Page[] = [];
   #next: AgedTick | undefined;
   #atHand = 0;
   #reading = false;
@@ -126,8 +127,8 @@ export class Backlog {
 
   #following(): AgedTick | undefined {
     for (let page = this.#pages[0]; page !== undefined; page = this.#pages[0]) {
-      const { value, done } = page.next();
-      if (done !== true) return value;
+      const tick = page.take();
+      if (tick !== undefined) return tick;
       this.#pages.shift();
     }
     return undefined;

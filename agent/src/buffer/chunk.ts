@@ -11,24 +11,21 @@ export interface SeqRange {
   toSeq: number;
 }
 
-export interface Chunk {
+/** The records of a chunk. */
+export interface Records {
+  /** The stream of each. */
+  streamIds: Uint32Array<ArrayBuffer>;
+  /** UTF-8, each with a line feed behind it; JSON never holds one. */
+  payloads: Uint8Array<ArrayBuffer>;
+}
+
+export interface Chunk extends Records {
   /** Position of the first tick. */
   first: number;
-  /** The records, each with a line feed behind it; JSON never holds one. One string crosses threads cheapest. */
-  payloads: string;
-  /** The stream of each record. */
-  streamIds: Uint32Array;
-  ranges: SeqRange[];
+  ranges: readonly SeqRange[];
   /** Uptime and wall clock of the newest. */
   uptimeMs: number;
   wallMs: number;
-}
-
-/** The records of a chunk as they come from the disk. Both are views of one ArrayBuffer, which can cross threads as it is. */
-export interface Records {
-  streamIds: Uint32Array<ArrayBuffer>;
-  /** UTF-8, each with a line feed behind it. */
-  payloads: Uint8Array<ArrayBuffer>;
 }
 
 const options = {
@@ -67,12 +64,24 @@ export function decodeRanges(bytes: Buffer): SeqRange[] | undefined {
   return ranges;
 }
 
-export function encodeRecords({ streamIds, payloads }: Pick<Chunk, "streamIds" | "payloads">): Buffer {
-  const ids = Buffer.from(streamIds.buffer, streamIds.byteOffset, streamIds.byteLength);
-  return zstdCompressSync(Buffer.concat([ids, Buffer.from(payloads)]), options);
+/** The same records as views of one ArrayBuffer of their own, which can cross threads as it is. */
+export function movable({ streamIds, payloads }: Records): Records {
+  const bytes = new Uint8Array(streamIds.byteLength + payloads.byteLength);
+  const ids = new Uint32Array(bytes.buffer, 0, streamIds.length);
+  ids.set(streamIds);
+  bytes.set(payloads, ids.byteLength);
+  return { streamIds: ids, payloads: bytes.subarray(ids.byteLength) };
 }
 
-/** @returns undefined when the bytes are damaged; the compression's own checksum tells */
+/** @param records see {@link movable} */
+export function encodeRecords({ streamIds, payloads }: Records): Buffer {
+  const { buffer, byteOffset, byteLength } = streamIds;
+  if (buffer !== payloads.buffer || payloads.byteOffset !== byteOffset + byteLength)
+    throw new Error("records that are not in one piece");
+  return zstdCompressSync(new Uint8Array(buffer, byteOffset, byteLength + payloads.byteLength), options);
+}
+
+/** @returns see {@link movable}; undefined when the bytes are damaged, which the compression's own checksum tells */
 export function decodeRecords(bytes: Buffer, count: number): Records | undefined {
   try {
     const plain = zstdDecompressSync(bytes, { chunkSize: Math.max(1_024, count * expectedBytesPerRecord) });
@@ -96,20 +105,32 @@ export function payloadsOf({ payloads }: Records): string[] {
 }
 
 /** The numbers of ticks in order, as few ranges as they make. */
-export function rangesOf(ticks: Iterable<{ streamId: number; seq: number }>): SeqRange[] {
-  const ranges: SeqRange[] = [];
-  const open = new Map<number, SeqRange>();
-  for (const { streamId, seq } of ticks) {
-    const range = open.get(streamId);
+export class Ranges {
+  readonly #all: SeqRange[] = [];
+  /** The newest of each stream. */
+  readonly #open = new Map<number, SeqRange>();
+
+  get all(): readonly SeqRange[] {
+    return this.#all;
+  }
+
+  add(streamId: number, seq: number): void {
+    const range = this.#open.get(streamId);
     if (range?.toSeq === seq - 1) {
       range.toSeq = seq;
-      continue;
+      return;
     }
     const begun = { streamId, fromSeq: seq, toSeq: seq };
-    open.set(streamId, begun);
-    ranges.push(begun);
+    this.#open.set(streamId, begun);
+    this.#all.push(begun);
   }
-  return ranges;
+}
+
+/** See {@link Ranges}. */
+export function rangesOf(ticks: Iterable<{ streamId: number; seq: number }>): readonly SeqRange[] {
+  const ranges = new Ranges();
+  for (const { streamId, seq } of ticks) ranges.add(streamId, seq);
+  return ranges.all;
 }
 
 /** The sequence number of each record. */

@@ -39,8 +39,8 @@ export class GroupCommit {
   #pending = new Batch();
   /** One; in parts only when it is for the last time. */
   #committing: Batch[] = [];
-  /** Something beside the pending ticks is to be written. */
-  #dirty = false;
+  /** Something beside the pending ticks is to be written, at the latest so long after it was first said. */
+  #changedMs = Number.POSITIVE_INFINITY;
   #lastBegunMs = 0;
   /** When the next commit begins for certain, in uptime. */
   #dueByMs = Number.POSITIVE_INFINITY;
@@ -61,31 +61,36 @@ export class GroupCommit {
 
   /** Ticks that are not committed yet, their bytes, and whether the disk refuses them. */
   get waiting(): { ticks: number; bytes: number; refused: boolean } {
-    const batches = [this.#pending, ...this.#committing];
-    const ticks = batches.reduce((sum, { size }) => sum + size, 0);
-    const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0);
+    let { size: ticks, bytes } = this.#pending;
+    for (const batch of this.#committing) {
+      ticks += batch.size;
+      bytes += batch.bytes;
+    }
     return { ticks, bytes, refused: this.#refusal !== undefined || this.#broken !== undefined };
   }
 
-  /** The ticks that are not committed yet, oldest first. */
-  get ticks(): NumberedTick[] {
-    return [...this.#committing, this.#pending].flatMap(({ ticks }) => ticks);
+  /** The ticks that are not committed yet are in these, oldest first. */
+  get batches(): readonly Batch[] {
+    return [...this.#committing, this.#pending];
   }
 
   get pending(): Batch {
     return this.#pending;
   }
 
-  add(tick: NumberedTick): void {
+  /** @returns the batch that it is in now */
+  add(tick: NumberedTick): Batch {
     const pending = this.#pending;
     pending.add(tick);
     if (pending.size >= batchTicks || pending.bytes >= batchBytes) this.commitNow();
     else if (pending.size === 1) this.#arm(this.#options.latencyMs);
+    return pending;
   }
 
   /** Something beside ticks is to be written; at the latest after `delayMs`. */
   changed(delayMs: number): void {
-    this.#dirty = true;
+    if (delayMs >= this.#changedMs) return; // which was said before and is due earlier
+    this.#changedMs = delayMs;
     this.#dueByMs = Math.min(this.#dueByMs, this.#options.uptimeMs() + delayMs);
     this.#arm(delayMs);
   }
@@ -102,7 +107,7 @@ export class GroupCommit {
    */
   flush(): Promise<void> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken.error);
-    const more = this.#pending.size > 0 || this.#dirty;
+    const more = this.#hasMore();
     if (!more && this.#begun === this.#done) return Promise.resolve();
     const flushed = this.#flushWaiters.wait(more ? this.#begun + 1 : this.#begun);
     if (more) this.commitNow();
@@ -113,6 +118,10 @@ export class GroupCommit {
   close(): void {
     this.#closing = true;
     this.#endWait?.();
+  }
+
+  #hasMore(): boolean {
+    return this.#pending.size > 0 || this.#changedMs < Number.POSITIVE_INFINITY;
   }
 
   /** Sees to it that within this time it is looked at whether a commit is due. */
@@ -133,8 +142,8 @@ export class GroupCommit {
 
   #dueInMs(): number {
     const { firstUnsettled, latencyMs, uptimeMs } = this.#options;
-    const oldest = this.#pending.ticks[firstUnsettled(this.#pending)];
-    const commitByMs = oldest === undefined ? Number.POSITIVE_INFINITY : oldest.bufferedUptimeMs + latencyMs;
+    const oldest = firstUnsettled(this.#pending);
+    const commitByMs = oldest < 0 ? Number.POSITIVE_INFINITY : this.#pending.uptimeMs(oldest) + latencyMs;
     return Math.min(commitByMs, this.#dueByMs, this.#lastBegunMs + lazyMs) - uptimeMs();
   }
 
@@ -153,19 +162,20 @@ export class GroupCommit {
 
   async #commitPending(): Promise<void> {
     this.#due = false;
-    this.#dirty = false;
+    this.#changedMs = Number.POSITIVE_INFINITY;
     this.#begun += 1;
     this.#lastBegunMs = this.#options.uptimeMs();
     this.#dueByMs = Number.POSITIVE_INFINITY;
     const batch = this.#pending;
     this.#committing = [batch];
-    this.#pending = new Batch();
+    this.#pending = new Batch(batch.bytes);
     await this.#persist(batch);
     this.#committing = [];
+    batch.release();
     this.#done += 1;
     this.#options.committed();
     this.#flushWaiters.resolveUpTo(this.#done);
-    if (this.#pending.size > 0 || this.#dirty) this.#arm(Math.max(1, this.#dueInMs()));
+    if (this.#hasMore()) this.#arm(Math.max(1, this.#dueInMs()));
   }
 
   async #persist(batch: Batch): Promise<void> {

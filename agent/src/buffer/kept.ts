@@ -1,6 +1,6 @@
 /** Reads records of the present epoch that are still here, in memory or in the database. */
 import type { RecordRange } from "../requests/archive.ts";
-import type { NumberedTick } from "./batch.ts";
+import type { Batch } from "./batch.ts";
 import type { RenewableStore } from "./renewable-store.ts";
 import type { NumberedStream } from "./streams.ts";
 
@@ -8,7 +8,7 @@ import type { NumberedStream } from "./streams.ts";
 export interface Keeping {
   stream: NumberedStream;
   /** Not committed yet, oldest first. */
-  uncommitted: readonly NumberedTick[];
+  uncommitted: readonly Batch[];
   store: RenewableStore;
 }
 
@@ -18,7 +18,7 @@ export async function keptRecords(
   { fromSeq, toSeq }: RecordRange,
   limit: number,
 ): Promise<string[]> {
-  const inMemory = uncommitted.filter((tick) => tick.stream === stream);
+  const inMemory = uncommitted.flatMap((batch) => [...batch.ticksOf(stream)]);
   const onDiskTo = Math.min(toSeq, (inMemory[0]?.seq ?? Number.POSITIVE_INFINITY) - 1);
   const onDisk = { streamId: stream.id, fromSeq, toSeq: onDiskTo };
   const payloads = fromSeq > onDiskTo ? [] : await store.range(onDisk, limit);

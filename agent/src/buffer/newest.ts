@@ -1,18 +1,18 @@
 /** The newest trade of each stream since the start: for who asks, and once for the topic of last values. */
-import type { BufferedTick, Stream } from "./queue.ts";
+import type { LastTrade, Stream } from "./queue.ts";
 
 export class Newest {
-  readonly #untaken = new Map<Stream, BufferedTick>();
+  readonly #untaken = new Set<Stream>();
   readonly #latest = new Map<Stream, string>();
 
-  note(tick: BufferedTick): void {
-    this.#untaken.set(tick.stream, tick);
-    this.#latest.set(tick.stream, tick.payload);
+  note(stream: Stream, payload: string): void {
+    this.#untaken.add(stream);
+    this.#latest.set(stream, payload);
   }
 
   /** Those that are newer than at the last call. */
-  take(): BufferedTick[] {
-    const newest = [...this.#untaken.values()];
+  take(): LastTrade[] {
+    const newest = [...this.#untaken].map((stream) => ({ stream, payload: this.#latest.get(stream) ?? "" }));
     this.#untaken.clear();
     return newest;
   }

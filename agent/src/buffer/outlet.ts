@@ -8,8 +8,8 @@
  */
 
 import { Backlog, type BacklogOptions } from "./backlog.ts";
-import type { AgedTick, NumberedTick } from "./batch.ts";
-import type { NumberedStream } from "./streams.ts";
+import type { AgedTick, Batch, NumberedTick } from "./batch.ts";
+import { LiveTicks } from "./live-ticks.ts";
 
 export interface OutletOptions extends BacklogOptions {
   uptimeMs: () => number;
@@ -24,9 +24,7 @@ const maxFragments = 256;
 export class Outlet {
   readonly backlog: Backlog;
   readonly #options: OutletOptions;
-  #live: NumberedTick[] = [];
-  #index = 0;
-  #liveBytes = 0;
+  readonly #live = new LiveTicks();
   #turn: "live" | "backlog" = "live";
 
   constructor(options: OutletOptions) {
@@ -34,30 +32,27 @@ export class Outlet {
     this.backlog = new Backlog(options);
   }
 
-  /** @returns false when the live ticks have become part of the backlog, so that a commit is due */
-  put(tick: NumberedTick): boolean {
-    this.#live.push(tick);
-    this.#liveBytes += tick.payload.length;
-    if (this.#live.length - this.#index <= maxLiveTicks && this.#liveBytes <= maxLiveBytes) {
-      if (this.#live.length - this.#index === 1) this.#options.readable();
+  /**
+   * @param batch the one that has the newest tick
+   * @returns false when the live ticks have become part of the backlog, so that a commit is due
+   */
+  put(batch: Batch): boolean {
+    this.#live.put(batch);
+    if (this.#live.size <= maxLiveTicks && this.#live.bytes <= maxLiveBytes) {
+      if (this.#live.size === 1) this.#options.readable();
       return true;
     }
     this.#noteTaken();
-    this.backlog.extend(tick.position + 1);
-    this.#live = [];
-    this.#index = 0;
-    this.#liveBytes = 0;
+    this.#live.clear();
+    this.backlog.extend(batch.end);
     return false;
   }
 
   /** What comes before the live ticks of a stream was handed out, unless it is in the backlog. */
   #noteTaken(): void {
     const wasEmpty = this.backlog.isEmpty();
-    const seen = new Set<NumberedStream>();
-    for (const { stream, seq } of this.#live.slice(this.#index)) {
-      if (!seen.has(stream) && (wasEmpty || stream.takenSeq === undefined)) stream.takenSeq = seq - 1;
-      seen.add(stream);
-    }
+    for (const [stream, seq] of this.#live.firstSeqs())
+      if (wasEmpty || stream.takenSeq === undefined) stream.takenSeq = seq - 1;
   }
 
   take(): AgedTick | undefined {
@@ -71,16 +66,16 @@ export class Outlet {
 
   /** The next tick of the backlog, else of the live ones. */
   peek(): AgedTick | undefined {
-    return this.backlog.peek() ?? this.#live[this.#index];
+    return this.backlog.peek() ?? this.#live.peek();
   }
 
   /** The live ticks below a position. */
   liveBelow(end: number): NumberedTick[] {
-    return this.#live.slice(this.#index).filter(({ position }) => position < end);
+    return [...this.#live.all()].filter(({ position }) => position < end);
   }
 
   isEmpty(): boolean {
-    return this.#index === this.#live.length && this.backlog.isEmpty();
+    return this.#live.size === 0 && this.backlog.isEmpty();
   }
 
   #takesTurns(): boolean {
@@ -96,15 +91,8 @@ export class Outlet {
 
   /** A number that is not durably reserved must not leave the device. */
   #takeLive(): AgedTick | undefined {
-    const tick = this.#live[this.#index];
-    if (tick === undefined || tick.seq > tick.stream.reserved) return undefined;
-    this.#index += 1;
-    this.#liveBytes -= tick.payload.length;
-    if (this.#index > maxLiveTicks / 2 || this.#index === this.#live.length) {
-      this.#live = this.#live.slice(this.#index);
-      this.#index = 0;
-    }
-    this.backlog.exclude(tick.position);
+    const tick = this.#live.take();
+    if (tick !== undefined) this.backlog.exclude(tick.position);
     return tick;
   }
 }

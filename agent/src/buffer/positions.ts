@@ -58,6 +58,7 @@ export class Positions {
   add(from: number, to = from): void {
     if (from > to) return;
     const first = this.#indexAt(from - 1);
+    if (this.#extend(first, from, to)) return;
     let behind = first;
     let added: Range = [from, to];
     for (let range = this.#ranges[behind]; range !== undefined && range[0] <= to + 1; ) {
@@ -74,6 +75,17 @@ export class Positions {
   /** See the constructor. */
   flat(): number[] {
     return this.#ranges.flat();
+  }
+
+  /** The usual case, for which nothing need be made: a range becomes longer at its end and touches none behind it. */
+  #extend(index: number, from: number, to: number): boolean {
+    const range = this.#ranges[index];
+    const next = this.#ranges[index + 1];
+    if (range === undefined || range[0] > from || range[1] >= to) return false;
+    if (next !== undefined && next[0] <= to + 1) return false;
+    this.#size += to - range[1];
+    range[1] = to;
+    return true;
   }
 
   /** Index of the first range that ends at or behind the position. */

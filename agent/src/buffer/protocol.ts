@@ -1,6 +1,6 @@
 /** What the buffer and its thread say to each other. One request is answered by one reply, in order. */
 import type { ErrorCode, GapReason, Missing } from "@equipoise/shared";
-import type { Chunk, Records, SeqRange } from "./chunk.ts";
+import type { Chunk, SeqRange } from "./chunk.ts";
 import type { SetAsideBounds, SetAsideState } from "./set-aside-files.ts";
 
 /** The database's file in the data directory. */
@@ -114,12 +114,10 @@ export interface Committed {
 
 /** The ticks of one chunk. */
 export interface Page {
-  chunk: StoredChunk;
+  chunk: Chunk;
   /** First and last position; nothing stands between the position that was asked for and these. */
   extent: readonly [number, number];
 }
-
-export type StoredChunk = Omit<Chunk, keyof Records> & Records;
 
 /** A chunk that could not be read and is no longer there. */
 export interface DamagedPage {

@@ -21,6 +21,9 @@ export interface BufferedTick {
   readonly bufferedTimeMs: number;
 }
 
+/** A stream's newest trade, as it goes out. */
+export type LastTrade = Pick<BufferedTick, "stream" | "payload">;
+
 export interface TickQueue {
   /** The next tick, once; undefined when none is at hand (see {@link TickQueue.onReadable}). */
   take(): BufferedTick | undefined;
@@ -31,5 +34,5 @@ export interface TickQueue {
   /** Calls back whenever {@link TickQueue.take} has something again. */
   onReadable(callback: () => void): void;
   /** The newest trade of each stream that has a newer one than at the last call. */
-  takeNewest(): BufferedTick[];
+  takeNewest(): LastTrade[];
 }

@@ -43,8 +43,9 @@ export class Settlement {
     return this.#done.flat();
   }
 
-  oldestTaken(): AgedTick | undefined {
-    return this.#taken.oldest();
+  /** Of the ticks that were taken and are not acknowledged, the uptime when the oldest came. */
+  get oldestTakenUptimeMs(): number | undefined {
+    return this.#taken.oldestUptimeMs;
   }
 
   take(tick: AgedTick): void {
@@ -53,20 +54,25 @@ export class Settlement {
 
   /** Everything taken up to and including the tick with this position is acknowledged. */
   settle(position: number): void {
-    this.#taken.settle(position, (settled) => {
+    let settled: number;
+    do {
+      settled = this.#taken.shift(position);
       this.#done.add(settled);
       if (settled >= this.#committedEnd) this.#ahead += 1;
       else this.unwritten += 1;
-    });
+    } while (settled !== position);
   }
 
   /** @returns the index of the first tick that is not acknowledged; -1 when all are */
-  firstUnsettled({ ticks }: Batch): number {
-    return ticks.findIndex(({ position }) => !this.#done.has(position));
+  firstUnsettled(batch: Batch): number {
+    const [range] = this.#done.missing(batch.first, batch.end - 1);
+    return range === undefined ? -1 : range[0] - batch.first;
   }
 
-  unsettled<T extends AgedTick>(ticks: readonly T[]): T[] {
-    return ticks.filter(({ position }) => !this.#done.has(position));
+  /** How many of their ticks are not acknowledged. */
+  unsettled(...batches: readonly Batch[]): number {
+    const ranges = batches.flatMap(({ first, end }) => this.#done.missing(first, end - 1));
+    return ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0);
   }
 
   giveUp(from: number, to: number): void {
@@ -78,6 +84,6 @@ export class Settlement {
   /** @param next what is not committed yet */
   committed(batch: Batch, next: Batch): void {
     this.#committedEnd += batch.size;
-    this.#ahead = next.ticks.filter(({ position }) => this.#done.has(position)).length;
+    this.#ahead = next.size - this.unsettled(next);
   }
 }

@@ -8,7 +8,7 @@
 import {
   type EquipoiseError,
   encodeRecord,
-  isEncodedGap,
+  encodeTrade,
   type Missing,
   type VenueGap,
   type VenueTrade,
@@ -22,9 +22,9 @@ import { keptRecords } from "./kept.ts";
 import { Newest } from "./newest.ts";
 import { type BufferOptions, type BufferStats, boundsOf, storeOptionsOf } from "./options.ts";
 import { Outlet } from "./outlet.ts";
-import { ticksWithin } from "./page.ts";
+import { Page } from "./page.ts";
 import type { Commit, Committed, LostRange, Opened } from "./protocol.ts";
-import type { BufferedTick, Stream, TickQueue } from "./queue.ts";
+import type { BufferedTick, LastTrade, Stream, TickQueue } from "./queue.ts";
 import { RenewableStore } from "./renewable-store.ts";
 import { lookMs, Room } from "./room.ts";
 import { SetAsideLog } from "./set-aside-log.ts";
@@ -118,7 +118,9 @@ export class SqliteBuffer implements TickQueue, Archive {
     if (this.#room.mustDrop()) return this.#drop(stream);
     stream.seq += 1;
     const { agentId: agent } = this.#options;
-    this.#add(stream, encodeRecord({ ...trade, type: "trade", agent, epoch: this.#epoch, seq: stream.seq }));
+    const payload = encodeTrade(trade, { agent, epoch: this.#epoch, seq: stream.seq });
+    this.#newest.note(stream, payload);
+    this.#add(stream, payload);
     return !this.#room.mustWait();
   }
 
@@ -165,7 +167,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     this.#groupCommit.changed(isUrgent ? settleLatencyMs : lazyMs);
   }
 
-  takeNewest(): BufferedTick[] {
+  takeNewest(): LastTrade[] {
     return this.#newest.take();
   }
 
@@ -176,7 +178,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     const stream = this.#streams.find(venue, symbol);
     if (stream === undefined || limit <= 0) return [];
     return await keptRecords(
-      { stream, uncommitted: this.#groupCommit.ticks, store: this.#store },
+      { stream, uncommitted: this.#groupCommit.batches, store: this.#store },
       wanted,
       limit,
     );
@@ -200,8 +202,9 @@ export class SqliteBuffer implements TickQueue, Archive {
   }
 
   stats(): BufferStats {
-    const oldest = [this.#settlement.oldestTaken(), this.#outlet.peek()].flatMap(
-      (tick) => tick?.bufferedUptimeMs ?? [],
+    const taken = this.#settlement.oldestTakenUptimeMs;
+    const oldest = [taken, this.#outlet.peek()?.bufferedUptimeMs].filter(
+      (uptimeMs) => uptimeMs !== undefined,
     );
     return {
       state: this.#room.state,
@@ -224,7 +227,7 @@ export class SqliteBuffer implements TickQueue, Archive {
       await this.flush();
     } catch (error) {
       this.#clean = false;
-      throw unstored(error, this.#settlement.unsettled(this.#groupCommit.ticks).length);
+      throw unstored(error, this.#settlement.unsettled(...this.#groupCommit.batches));
     } finally {
       await this.#setAside.stop();
       await this.#store.close(this.#clean);
@@ -287,10 +290,8 @@ export class SqliteBuffer implements TickQueue, Archive {
     };
     stream.lastPosition = this.#end;
     this.#end += 1;
-    this.#groupCommit.add(tick);
-    const isLive = this.#outlet.put(tick);
+    const isLive = this.#outlet.put(this.#groupCommit.add(tick));
     if (!isLive || reserveIsLow(stream)) this.#groupCommit.commitNow();
-    if (!isEncodedGap(payload)) this.#newest.note(tick);
   }
 
   /** @param gap what it tells, when it is a gap record */
@@ -313,7 +314,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     return {
       chunk: needed ? batch.chunk() : undefined,
       forgotten: this.#streams.forgotten,
-      streams: [...batch.lastSeq].map(([stream, seq]) => storedWithReserve(stream, seq)),
+      streams: [...batch.lastSeq].map(([id, seq]) => storedWithReserve(this.#streams.byId(id), seq)),
       done: this.#settlement.flat(),
       uptimeMs: this.#uptime.nowMs(),
       dropped: batch.dropped,
@@ -371,8 +372,8 @@ export class SqliteBuffer implements TickQueue, Archive {
     if (this.#options.drain === "oldestFirst") {
       for (const { streamId, toSeq } of page.chunk.ranges) this.#streams.byId(streamId).takenSeq = toSeq;
     }
-    const streamOf = (id: number): NumberedStream => this.#streams.byId(id);
-    return { ticks: (wanted) => ticksWithin(page.chunk, wanted, streamOf), extent: page.extent };
+    const { chunk, extent } = page;
+    return { ticks: (wanted) => new Page(chunk, wanted, (id) => this.#streams.byId(id)), extent };
   }
 
   /** Every number is known, so the epoch goes on; what only the damaged database held is lost. */

@@ -36,7 +36,8 @@ export interface StreamsOptions extends Pick<Opened, "streams" | "forgottenSeq" 
 
 export class Streams {
   readonly #options: StreamsOptions;
-  readonly #byName = new Map<string, NumberedStream>();
+  /** By venue, then by symbol: a name of both would have to be made for every tick. */
+  readonly #byName = new Map<string, Map<string, NumberedStream>>();
   readonly #byId = new Map<number, NumberedStream>();
   #lastId = 0;
   #forgottenSeq: number;
@@ -82,7 +83,7 @@ export class Streams {
   }
 
   find(venue: string, symbol: string): NumberedStream | undefined {
-    return this.#byName.get(`${venue}/${symbol}`);
+    return this.#byName.get(venue)?.get(symbol);
   }
 
   byId(id: number): NumberedStream {
@@ -111,7 +112,9 @@ export class Streams {
     silent.sort((a, b) => a.lastPosition - b.lastPosition || a.seq - b.seq);
     for (const stream of silent.slice(0, maxForgotten)) {
       this.#byId.delete(stream.id);
-      this.#byName.delete(`${stream.venue}/${stream.symbol}`);
+      const ofVenue = this.#byName.get(stream.venue);
+      ofVenue?.delete(stream.symbol);
+      if (ofVenue?.size === 0) this.#byName.delete(stream.venue);
       this.#forgotten.push(stream.id);
       this.#forgottenSeq = Math.max(this.#forgottenSeq, stream.seq, stream.reserved);
       this.#options.onForgotten(stream);
@@ -126,7 +129,8 @@ export class Streams {
     const numbers = { seq, reserved, committedSeq: seq, takenSeq: undefined };
     const lastPosition = this.#options.end - 1;
     const stream = { id, lastPosition, venue, symbol, ...numbers, topic, lastTopic: topics.last(name) };
-    this.#byName.set(`${venue}/${symbol}`, stream);
+    const ofVenue = this.#byName.get(venue) ?? new Map<string, NumberedStream>();
+    this.#byName.set(venue, ofVenue.set(symbol, stream));
     this.#byId.set(id, stream);
     this.#lastId = Math.max(this.#lastId, id);
     return stream;

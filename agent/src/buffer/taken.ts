@@ -1,29 +1,29 @@
-/** The ticks that were taken and are not settled yet, in the order of taking. Its bound is the taker's window. */
+/**
+ * The ticks that were taken and are not settled yet, in the order of taking. Its bound is the taker's window. It keeps no
+ * more of them than it needs, so that who has taken one decides how long its record stays in memory.
+ */
+import { Deque } from "@equipoise/shared";
 import type { AgedTick } from "./batch.ts";
 
 export class Taken {
-  #ticks: AgedTick[] = [];
-  #front = 0;
+  readonly #positions = new Deque<number>();
+  readonly #uptimesMs = new Deque<number>();
 
-  add(tick: AgedTick): void {
-    this.#ticks.push(tick);
+  add({ position, bufferedUptimeMs }: AgedTick): void {
+    this.#positions.push(position);
+    this.#uptimesMs.push(bufferedUptimeMs);
   }
 
-  oldest(): AgedTick | undefined {
-    return this.#ticks[this.#front];
+  /** The agent's uptime when the oldest came; undefined without any. */
+  get oldestUptimeMs(): number | undefined {
+    return this.#uptimesMs.first;
   }
 
-  /** Removes everything up to and including the tick with this position. */
-  settle(position: number, settled: (position: number) => void): void {
-    for (;;) {
-      const tick = this.#ticks[this.#front];
-      if (tick === undefined) throw new Error(`the tick ${position} is settled without having been taken`);
-      this.#front += 1;
-      settled(tick.position);
-      if (tick.position === position) break;
-    }
-    if (this.#front <= this.#ticks.length / 2) return;
-    this.#ticks = this.#ticks.slice(this.#front);
-    this.#front = 0;
+  /** Removes the oldest, on the way to the tick with this position. @returns its position */
+  shift(position: number): number {
+    const oldest = this.#positions.shift();
+    this.#uptimesMs.shift();
+    if (oldest === undefined) throw new Error(`the tick ${position} is settled without having been taken`);
+    return oldest;
   }
 }

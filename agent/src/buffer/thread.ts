@@ -1,7 +1,7 @@
 /** The {@link Store} from outside its thread: requests out, promises back, in order. */
 import { Worker } from "node:worker_threads";
 import { EquipoiseError, requireSqliteSystem } from "@equipoise/shared";
-import type { SeqRange } from "./chunk.ts";
+import { movable, type SeqRange } from "./chunk.ts";
 import type {
   Commit,
   Committed,
@@ -42,7 +42,13 @@ export class StoreThread {
   }
 
   async commit(commit: Commit): Promise<Committed> {
-    const reply = await this.#ask({ kind: "commit", commit });
+    const { chunk } = commit;
+    const records = chunk === undefined ? undefined : movable(chunk);
+    const request = {
+      kind: "commit",
+      commit: { ...commit, chunk: chunk && { ...chunk, ...records } },
+    } as const;
+    const reply = await this.#ask(request, records === undefined ? [] : [records.payloads.buffer]);
     if (reply.kind === "committed") return reply.committed;
     throw unexpected(reply);
   }
@@ -79,11 +85,12 @@ export class StoreThread {
     return worker;
   }
 
-  #ask(request: Request): Promise<Reply> {
+  /** @param handedOver what of the request is not copied */
+  #ask(request: Request, handedOver: ArrayBuffer[] = []): Promise<Reply> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
-      this.#worker?.postMessage(request);
+      this.#worker?.postMessage(request, handedOver);
     });
   }
 

@@ -3,7 +3,7 @@
  * of version 2, where nobody knows what the gap records in a chunk say unless they are read, and of version 3.
  */
 import type Sqlite from "better-sqlite3";
-import { encodeRanges, encodeRecords, rangesOf } from "./chunk.ts";
+import { encodeRanges, encodeRecords, movable, rangesOf } from "./chunk.ts";
 import { encodeGaps } from "./chunk-gaps.ts";
 import type { StoredStream } from "./protocol.ts";
 import { beginDatabase, lostTable, prepareStatements, schemaVersion, signpostTable } from "./schema.ts";
@@ -60,10 +60,10 @@ function moveTicks(db: Sqlite.Database): void {
     const [first, newest] = [ticks[0], ticks.at(-1)];
     if (first === undefined || newest === undefined) return;
     const ranges = rangesOf(ticks.map(({ stream, payload }) => ({ streamId: stream, seq: seqOf(payload) })));
-    const payloads = `${ticks.map(({ payload }) => payload).join("\n")}\n`;
-    const streamIds = Uint32Array.from(ticks, ({ stream }) => stream);
-    const records = encodeRecords({ streamIds, payloads });
-    const gaps = encodeGaps({ first: first.position, payloads, streamIds });
+    const payloads = new TextEncoder().encode(`${ticks.map(({ payload }) => payload).join("\n")}\n`);
+    const plain = movable({ streamIds: Uint32Array.from(ticks, ({ stream }) => stream), payloads });
+    const records = encodeRecords(plain);
+    const gaps = encodeGaps({ first: first.position, ...plain });
     const { length } = ticks;
     addChunk.run(
       first.position,

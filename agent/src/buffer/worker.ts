@@ -1,7 +1,7 @@
 /** The thread that owns the {@link Store}. It imports little: a second copy of the whole package costs start and memory. */
 import { parentPort } from "node:worker_threads";
 import { EquipoiseError } from "@equipoise/shared/errors";
-import type { Reply, Request } from "./protocol.ts";
+import type { Commit, Committed, Reply, Request } from "./protocol.ts";
 import { Store } from "./store.ts";
 
 let store: Store | undefined;
@@ -34,7 +34,7 @@ function perform(request: Request): Reply {
   if (store === undefined) throw new Error(`${request.kind} before open`);
   switch (request.kind) {
     case "commit":
-      return { kind: "committed", committed: store.commit(request.commit) };
+      return { kind: "committed", committed: commit(store, request.commit) };
     case "read":
       return { kind: "page", page: store.read(request.position, request.direction) };
     case "range":
@@ -42,6 +42,15 @@ function perform(request: Request): Reply {
     case "close":
       store.close(request.clean);
       return { kind: "closed" };
+  }
+}
+
+function commit(store: Store, wanted: Commit): Committed {
+  try {
+    return store.commit(wanted);
+  } finally {
+    // The records were handed over; left to the garbage collection, many of them would gather.
+    wanted.chunk?.payloads.buffer.transfer(0);
   }
 }
 

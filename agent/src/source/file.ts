@@ -1,6 +1,14 @@
 /** A recorded file, plain or gzip, at the pace it was recorded, once or over and over. */
 import { type FileHandle, open } from "node:fs/promises";
-import { type Clock, EquipoiseError, type Logger, limits, reasonOf, systemCode } from "@equipoise/shared";
+import {
+  type Clock,
+  EquipoiseError,
+  type Logger,
+  limits,
+  reasonOf,
+  systemCode,
+  type VenueTrade,
+} from "@equipoise/shared";
 import { isOfAnotherKind, parseBinanceFrame } from "./binance.ts";
 import { gunzipped } from "./gunzip.ts";
 import { Intake } from "./intake.ts";
@@ -107,28 +115,38 @@ export class FileSource implements Source {
       return undefined;
     }
     const due = this.#pacer.until(recorded.recordedTimeUs);
-    if (due === undefined) return this.#put(recorded.frame, sink);
-    return due.then(() => (this.#stopped ? undefined : this.#put(recorded.frame, sink)));
+    return due === undefined ? this.#put(recorded.frame, sink) : this.#putWhen(due, recorded.frame, sink);
+  }
+
+  async #putWhen(due: Promise<void>, frame: string, sink: TickSink): Promise<void> {
+    await due;
+    if (!this.#stopped) await this.#put(frame, sink);
   }
 
   #put(frame: string, sink: TickSink): Promise<void> | undefined {
     const receivedTimeUs = Math.round(this.#clock.wallMs() * 1000);
-    const trade = this.#intake.attempt(() => parseBinanceFrame(frame, this.#spec.venue, receivedTimeUs));
+    const trade = this.#read(frame, receivedTimeUs);
     if (trade !== undefined) this.#unread.read(trade, receivedTimeUs);
     else if (!isOfAnotherKind(frame)) this.#unread.note(frame);
     if (trade === undefined || this.#intake.put(trade, sink)) return undefined;
     return sink.room();
   }
 
+  #read(frame: string, receivedTimeUs: number): VenueTrade | undefined {
+    try {
+      return parseBinanceFrame(frame, this.#spec.venue, receivedTimeUs);
+    } catch (error) {
+      this.#intake.fault(error);
+      return undefined;
+    }
+  }
+
+  /** Each is overwritten by the next. */
   async *#chunks(chunkBytes: number): AsyncGenerator<Uint8Array> {
+    const buffer = Buffer.alloc(chunkBytes);
     while (this.#handle !== undefined) {
       const position = this.#seekable ? this.#readBytes : null;
-      const { bytesRead, buffer } = await this.#handle.read(
-        Buffer.alloc(chunkBytes),
-        0,
-        chunkBytes,
-        position,
-      );
+      const { bytesRead } = await this.#handle.read(buffer, 0, chunkBytes, position);
       if (bytesRead === 0) return;
       this.#readBytes += bytesRead;
       yield buffer.subarray(0, bytesRead);

@@ -37,34 +37,44 @@ export class Intake {
   next<T>(text: Line, read: (text: string) => T): T | undefined {
     this.#number += 1;
     if (text === "") return undefined;
-    if (text !== tooLong) return this.attempt(() => read(text));
+    if (text !== tooLong) return this.attempt(read, text);
     this.skip(`the ${this.#unit} is longer than ${limits.maxRecordBytes} bytes`);
     return undefined;
   }
 
   /** Puts the trade of the current piece. False when the sink is full. */
   put(trade: VenueTrade, sink: TickSink): boolean {
-    const more = this.attempt(() => sink.put(trade));
-    if (more !== undefined) this.ticks += 1;
-    return more ?? true;
+    try {
+      const more = sink.put(trade);
+      this.ticks += 1;
+      return more;
+    } catch (error) {
+      this.fault(error);
+      return true;
+    }
   }
 
   /** Puts a gap record. False when the sink is full. */
   putGap(gap: VenueGap, sink: TickSink): boolean {
-    const more = this.attempt(() => sink.gap(gap));
+    const more = this.attempt((missing) => sink.gap(missing), gap);
     if (more !== undefined) this.gaps += 1;
     return more ?? true;
   }
 
-  /** Runs a step on the current piece; an expected fault skips the piece. */
-  attempt<T>(step: () => T): T | undefined {
+  /** Runs a step on the current piece, or on what was made of it; an expected fault skips the piece. */
+  attempt<A, T>(step: (input: A) => T, input: A): T | undefined {
     try {
-      return step();
+      return step(input);
     } catch (error) {
-      if (!(error instanceof EquipoiseError)) throw error;
-      this.skip(reasonOf(error));
+      this.fault(error);
       return undefined;
     }
+  }
+
+  /** What was wrong with the current piece. @throws the error itself when it is no expected fault */
+  fault(error: unknown): void {
+    if (!(error instanceof EquipoiseError)) throw error;
+    this.skip(reasonOf(error));
   }
 
   /** Counts and reports the current piece as bad. */

@@ -6,6 +6,7 @@
 import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { movable } from "../../../agent/src/buffer/chunk.ts";
 import type { Commit } from "../../../agent/src/buffer/protocol.ts";
 import { Store } from "../../../agent/src/buffer/store.ts";
 import { venueTrade } from "./trade.ts";
@@ -43,8 +44,7 @@ function commitOf(first: number): Commit {
   return {
     chunk: {
       first,
-      payloads,
-      streamIds,
+      ...movable({ payloads: new TextEncoder().encode(payloads), streamIds }),
       ranges: [{ streamId: 1, fromSeq: first, toSeq: end }],
       uptimeMs: first,
       wallMs: timeUs / 1_000,

@@ -114,7 +114,7 @@ export class VenueSource implements Source {
   }
 
   #take(ticks: VenueTick[], snapshot: boolean): void {
-    this.#intake.attempt(() => this.#feed.take(ticks, snapshot));
+    this.#intake.attempt((taken) => this.#feed.take(taken, snapshot), ticks);
   }
 
   #onLive(): void {
