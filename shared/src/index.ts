@@ -37,7 +37,7 @@ export { sendAtOnce } from "./no-delay.ts";
 export { decodePayload } from "./payload.ts";
 export { exitCodeOf, exitCodes, report, runService, type Service, warn } from "./service.ts";
 export { shuffled } from "./shuffle.ts";
-export { silenceTimer } from "./silence.ts";
+export { Silence } from "./silence.ts";
 export { requireSqliteSystem, sqliteSystemFault } from "./sqlite-system.ts";
 export { Notifier, type NotifierOptions } from "./systemd.ts";
 export {

@@ -188,6 +188,23 @@ test("the newest trade is told once a second, before a backlog that nobody ackno
   t.same(told(), ["100002", "100003"]);
 });
 
+test("a broker that acknowledges ticks is alive, even if it answers no ping", async (t) => {
+  const broker = await startReceivingBroker(t); // it answers none
+  const keepaliveS = 1;
+  const queue = new Ticks(1);
+  const { uplink } = startUplink(t, [broker.url], queue, { keepaliveS });
+  await uplink.drained();
+  const fromMs = performance.now();
+  while (performance.now() - fromMs < 2_500 * keepaliveS) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    queue.add(1);
+    await uplink.drained();
+  }
+  t.equal(broker.connections.length, 1);
+  await until(() => broker.connections.length === 2);
+  t.pass("without ticks it is left");
+});
+
 test("a stop waits for what is in flight, but not longer than it may", async (t) => {
   const broker = await startReceivingBroker(t);
   broker.acknowledges = false;

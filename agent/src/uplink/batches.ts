@@ -18,16 +18,19 @@ const maxBatchBytes = 262_144;
 
 export class Message {
   readonly topic: string;
-  readonly entries: InFlight[] = [];
+  readonly entries: InFlight[];
   /** When it is to go out at the latest, monotonic. */
   readonly dueMs: number;
   /** Of the last time, monotonic. */
   sentMs = 0;
   acknowledged = false;
-  #bytes = 0;
+  #bytes: number;
 
-  constructor(topic: string, dueMs: number) {
-    this.topic = topic;
+  constructor(first: InFlight, dueMs: number) {
+    this.topic = first.tick.stream.topic;
+    // Not an empty array that grows: for one entry that takes room for seventeen.
+    this.entries = [first];
+    this.#bytes = bytesOf(first);
     this.dueMs = dueMs;
   }
 
@@ -38,7 +41,7 @@ export class Message {
 
   add(entry: InFlight): void {
     this.entries.push(entry);
-    this.#bytes += Buffer.byteLength(entry.tick.payload) + 1;
+    this.#bytes += bytesOf(entry);
   }
 
   /** As JSON. */
@@ -46,6 +49,8 @@ export class Message {
     return this.entries.map(({ tick }) => tick.payload);
   }
 }
+
+const bytesOf = ({ tick }: InFlight): number => Buffer.byteLength(tick.payload) + 1;
 
 export class Batches {
   readonly #limits: BatchLimits;
@@ -59,14 +64,21 @@ export class Batches {
   /** Returns a message that is to go out now: the tick's own, or an older one that has to make room. */
   add(entry: InFlight, nowMs: number): Message | undefined {
     const { lingerMs, maxBatch, maxOpen } = this.#limits;
-    const { topic } = entry.tick.stream;
-    const message = this.#open.get(topic) ?? new Message(topic, nowMs + lingerMs);
-    message.add(entry);
-    if (lingerMs === 0) return message;
-    this.#open.set(topic, message);
+    if (lingerMs === 0) return new Message(entry, nowMs);
+    const message = this.#collect(entry, nowMs + lingerMs);
     if (message.entries.length >= maxBatch || message.byteLength >= maxBatchBytes)
       return this.#close(message);
     return this.#open.size > maxOpen ? this.takeDue(Number.POSITIVE_INFINITY) : undefined;
+  }
+
+  #collect(entry: InFlight, dueMs: number): Message {
+    const { topic } = entry.tick.stream;
+    const open = this.#open.get(topic);
+    open?.add(entry);
+    if (open !== undefined) return open;
+    const message = new Message(entry, dueMs);
+    this.#open.set(topic, message);
+    return message;
   }
 
   /** Of the message that has waited longest; undefined when none waits. */

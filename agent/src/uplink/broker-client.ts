@@ -2,17 +2,21 @@
  * One attempt at one broker: a new mqtt.js client that never reconnects by itself, so nothing of a lost connection lives
  * on in its stores.
  */
+
+import type { Duplex } from "node:stream";
 import {
   closedReason,
   isTlsFailure,
   reasonOf,
+  Silence,
   sendAtOnce,
-  silenceTimer,
+  systemClock,
   systemCode,
   type TlsOptions,
 } from "@equipoise/shared";
-import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
-import { NoStore } from "./no-store.ts";
+import mqtt, { type IClientOptions, type MqttClient, type StreamBuilder } from "mqtt";
+import { Lane } from "./lane.ts";
+import { ControlIds } from "./packet-ids.ts";
 
 export interface Identity {
   clientId: string;
@@ -33,6 +37,12 @@ export interface Failure {
   reason: string;
 }
 
+export interface BrokerClient {
+  /** For everything but the ticks. */
+  readonly mqtt: MqttClient;
+  readonly lane: Lane;
+}
+
 export interface BrokerClientEvents {
   up: () => void;
   /** The connection is gone, or never was; not after it was ended from here. */
@@ -47,9 +57,10 @@ export function openClient(
   identity: Identity,
   will: Will | undefined,
   { up, down }: BrokerClientEvents,
-): MqttClient {
-  const client = mqtt.connect(url, clientOptions(identity, will));
-  sendAtOnce(client.stream);
+): BrokerClient {
+  const silence = new Silence(systemClock);
+  const client = mqtt.connect(url, clientOptions(identity, silence, will));
+  const lane = connectThrough(client, silence);
   let accepted = false;
   let failure: Failure | undefined;
   client.once("connect", () => {
@@ -66,16 +77,35 @@ export function openClient(
     client.end(true);
     down(failure ?? { code: "EQ_BROKER_UNREACHABLE", reason: closedReason(url, accepted) });
   });
-  return client;
+  return { mqtt: client, lane };
+}
+
+/** Connects with a lane between mqtt.js and the stream that it makes of the URL, in its own way. */
+function connectThrough(client: MqttClient, silence: Silence): Lane {
+  const maker = client as unknown as { streamBuilder: StreamBuilder };
+  const make = maker.streamBuilder;
+  let lane: Lane | undefined;
+  maker.streamBuilder = (...parts) => {
+    const wire = make(...parts) as Duplex;
+    sendAtOnce(wire);
+    lane = new Lane(wire, () => silence.heard());
+    return lane;
+  };
+  client.connect();
+  if (lane === undefined) throw new Error("mqtt.js has not made its stream where it did");
+  return lane;
 }
 
 /** Without a word, as far as this side is concerned; `down` is not called any more. */
-export function discard(client: MqttClient): void {
-  client.end(true);
-  client.stream.destroy();
+export function discard({ mqtt, lane }: BrokerClient): void {
+  mqtt.end(true);
+  lane.destroy();
 }
 
-function clientOptions(identity: Identity, will?: Will): IClientOptions {
+/** Its own, from `debug`, puts its arguments together even when nobody listens. */
+const notLogged = (): void => {};
+
+function clientOptions(identity: Identity, silence: Silence, will?: Will): IClientOptions {
   const { clientId, username, password, tls, keepaliveS } = identity;
   return {
     clientId,
@@ -84,9 +114,12 @@ function clientOptions(identity: Identity, will?: Will): IClientOptions {
     reconnectPeriod: 0,
     connectTimeout: connectTimeoutMs,
     keepalive: keepaliveS,
-    timerVariant: silenceTimer,
+    timerVariant: silence,
     queueQoSZero: false,
-    outgoingStore: new NoStore(),
+    messageIdProvider: new ControlIds(),
+    log: notLogged,
+    // It waits for its lane.
+    manualConnect: true,
     ...(will === undefined
       ? {}
       : { will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: false } }),

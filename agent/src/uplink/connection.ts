@@ -4,8 +4,14 @@
  * between brokers of a cluster it is the other way round, because there a client id has one connection.
  */
 import { backoffMs, type Clock, EquipoiseError, type Logger, shuffled } from "@equipoise/shared";
-import type { MqttClient } from "mqtt";
-import { discard, type Failure, type Identity, openClient, type Will } from "./broker-client.ts";
+import {
+  type BrokerClient,
+  discard,
+  type Failure,
+  type Identity,
+  openClient,
+  type Will,
+} from "./broker-client.ts";
 
 export interface ConnectionOptions {
   urls: readonly string[];
@@ -17,8 +23,8 @@ export interface ConnectionOptions {
   /** Uniform in [0, 1). */
   random: () => number;
   logger: Logger;
-  /** A connection is up; what was in flight on the one before is forgotten by the library. */
-  connected: (client: MqttClient, index: number) => void;
+  /** A connection is up; what was in flight on the one before means nothing on it. */
+  connected: (client: BrokerClient, index: number) => void;
   /** A connection is about to be left: resolves when there is no more to wait for on it. */
   leaving: () => Promise<void>;
   /** It is not left after all. */
@@ -35,12 +41,12 @@ export class Connection {
   readonly #options: ConnectionOptions;
   /** Indices into the urls; random, so that a broker's clients do not all go to the same next one. */
   readonly #order: readonly number[];
-  #client: MqttClient | undefined;
+  #client: BrokerClient | undefined;
   #connectedAtMs: number | undefined;
   /** Where the client is connected, or tries to. */
   #index: number;
   /** A connection that is to take the place of the one in use. */
-  #candidate: { client: MqttClient; index: number } | undefined;
+  #candidate: { client: BrokerClient; index: number } | undefined;
   #failures = 0;
   /** What was last reported about an episode without a broker. */
   #reported: string | undefined;
@@ -137,7 +143,7 @@ export class Connection {
     return this.#options.urls[index] ?? "";
   }
 
-  #open(index: number, events: { up: () => void; down: (failure: Failure) => void }): MqttClient {
+  #open(index: number, events: { up: () => void; down: (failure: Failure) => void }): BrokerClient {
     const { identity, will } = this.#options;
     return openClient(this.#url(index), identity(), will(), events);
   }
@@ -162,7 +168,7 @@ export class Connection {
   }
 
   /** The candidate is connected: it takes over as soon as the one in use has nothing more to say. */
-  async #change(client: MqttClient, index: number): Promise<void> {
+  async #change(client: BrokerClient, index: number): Promise<void> {
     await this.#options.leaving();
     // Meanwhile either of the two may have been lost, or this one stopped.
     if (this.#candidate?.client !== client) return this.#options.staying();
@@ -175,7 +181,7 @@ export class Connection {
     if (old !== undefined) await this.#sayGoodbye(old);
   }
 
-  #down(client: MqttClient, failure: Failure): void {
+  #down(client: BrokerClient, failure: Failure): void {
     if (this.#client !== client) return;
     this.#client = undefined;
     const { clock, random, maxBackoffMs, urls } = this.#options;
@@ -211,15 +217,15 @@ export class Connection {
     return candidate?.index;
   }
 
-  async #sayGoodbye(client: MqttClient): Promise<void> {
+  async #sayGoodbye({ mqtt, lane }: BrokerClient): Promise<void> {
     // With something outgoing mqtt.js would wait for its acknowledgement without end.
-    for (const id of Object.keys(client.outgoing)) client.removeOutgoingMessage(Number(id));
+    for (const id of Object.keys(mqtt.outgoing)) mqtt.removeOutgoingMessage(Number(id));
     await new Promise<void>((resolve) => {
       const cancel = this.#options.clock.after(goodbyeMs, () => {
-        client.stream.destroy();
+        lane.destroy();
         resolve();
       });
-      client.end(!client.connected, () => {
+      mqtt.end(!mqtt.connected, () => {
         cancel();
         resolve();
       });

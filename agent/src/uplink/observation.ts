@@ -1,7 +1,6 @@
 /** A short look at another broker: connect, read its retained heartbeat, leave. */
 import { type BrokerLoad, type Clock, Heard, topics } from "@equipoise/shared";
-import type { MqttClient } from "mqtt";
-import { discard, type Identity, openClient } from "./broker-client.ts";
+import { type BrokerClient, discard, type Identity, openClient } from "./broker-client.ts";
 
 /** For all of it; a broker that needs longer is not one to move to. */
 const timeoutMs = 3_000;
@@ -21,10 +20,10 @@ export async function observe(
   const heard = new Heard(clock);
   const { promise: done, resolve } = Promise.withResolvers<void>();
   const client = openClient(url, identity, undefined, {
-    up: () => client.subscribe(topics.everyBrokerHeartbeat(), { qos: 0 }, (error) => error && resolve()),
+    up: () => client.mqtt.subscribe(topics.everyBrokerHeartbeat(), { qos: 0 }, (error) => error && resolve()),
     down: () => resolve(),
   });
-  client.on("message", (_, payload, { retain }) => {
+  client.mqtt.on("message", (_, payload, { retain }) => {
     heard.note(payload, retain);
     clock.after(settleMs, resolve);
   });
@@ -36,8 +35,9 @@ export async function observe(
   return heard.load;
 }
 
-function leave(client: MqttClient, clock: Clock): void {
-  if (!client.connected) return discard(client);
-  const cancel = clock.after(goodbyeMs, () => client.stream.destroy());
-  client.end(false, () => cancel());
+function leave(client: BrokerClient, clock: Clock): void {
+  const { mqtt, lane } = client;
+  if (!mqtt.connected) return discard(client);
+  const cancel = clock.after(goodbyeMs, () => lane.destroy());
+  mqtt.end(false, () => cancel());
 }

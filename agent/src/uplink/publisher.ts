@@ -3,10 +3,11 @@
  * came; on a new connection what is in flight goes out again, oldest first, before anything newer.
  */
 import { type Clock, Deque } from "@equipoise/shared";
-import type { MqttClient } from "mqtt";
 import type { TickQueue } from "../buffer/queue.ts";
 import { Batches, type Message } from "./batches.ts";
+import type { Lane } from "./lane.ts";
 import { Pace } from "./pace.ts";
+import { TickIds } from "./packet-ids.ts";
 import { type EncodePayload, encoders, type PayloadForm } from "./payload.ts";
 import { Window } from "./window.ts";
 
@@ -33,8 +34,6 @@ export interface PublisherStats {
   oldestBufferedTimeMs: number | null;
 }
 
-const atLeastOnce = { qos: 1 } as const;
-
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #window = new Window();
@@ -43,7 +42,8 @@ export class Publisher {
   readonly #pace: Pace;
   /** In the order in which they were first sent; one that is acknowledged stays behind one that is not. */
   readonly #sent = new Deque<Message>();
-  #client: MqttClient | undefined;
+  readonly #ids = new TickIds<Message>();
+  #lane: Lane | undefined;
   #pumpScheduled = false;
   #paused = false;
   #closed = false;
@@ -77,21 +77,26 @@ export class Publisher {
   }
 
   /** Publishes on this connection from now on, what is in flight first. */
-  attach(client: MqttClient): void {
-    this.#client = client;
+  attach(lane: Lane): void {
+    this.#lane = lane;
+    this.#ids.clear();
+    lane.follow((packetId) => {
+      // A late answer of an earlier connection means nothing any more.
+      if (lane === this.#lane) this.#acknowledge(packetId);
+    });
     this.#paused = false;
     this.#pace.reset(this.#options.clock.monotonicMs());
     for (let index = 0; index < this.#sent.length; index += 1) {
       const message = this.#sent.at(index);
       if (message === undefined || message.acknowledged) continue;
       this.#repeated += message.entries.length;
-      this.#send(client, message);
+      this.#send(lane, message);
     }
     this.#pump();
   }
 
   detach(): void {
-    this.#client = undefined;
+    this.#lane = undefined;
     this.#cancelLinger();
   }
 
@@ -111,7 +116,7 @@ export class Publisher {
   async close(timeoutMs: number): Promise<void> {
     this.#closed = true;
     this.#pump();
-    if (this.#client !== undefined) await this.#within(timeoutMs, () => this.#window.size === 0);
+    if (this.#lane !== undefined) await this.#within(timeoutMs, () => this.#window.size === 0);
   }
 
   /** Resolves when everything in the buffer is acknowledged. */
@@ -130,16 +135,17 @@ export class Publisher {
   }
 
   #pump(): void {
-    const client = this.#client;
-    if (client === undefined || this.#paused) return;
+    const lane = this.#lane;
+    if (lane === undefined || this.#paused) return;
     const nowMs = this.#options.clock.monotonicMs();
     while (this.#sent.length < this.#pace.limit) {
       const message = this.#next(nowMs);
       if (message === undefined) break;
       this.#published += message.entries.length;
       this.#sent.push(message);
-      this.#send(client, message);
+      this.#send(lane, message);
     }
+    lane.flush();
     this.#waitForLinger(nowMs);
   }
 
@@ -163,15 +169,14 @@ export class Publisher {
     this.#cancelLinger = this.#options.clock.after(Math.max(0, dueMs - nowMs), () => this.#pump());
   }
 
-  #send(client: MqttClient, message: Message): void {
+  #send(lane: Lane, message: Message): void {
     message.sentMs = this.#options.clock.monotonicMs();
-    client.publish(message.topic, this.#encode(message.records), atLeastOnce, (error) => {
-      // An error here means that the connection is gone; a late answer of an earlier one means nothing any more.
-      if (!error && client === this.#client) this.#acknowledge(message);
-    });
+    lane.publish(message.topic, this.#ids.allocate(message), this.#encode(message.records));
   }
 
-  #acknowledge(message: Message): void {
+  #acknowledge(packetId: number): void {
+    const message = this.#ids.release(packetId);
+    if (message === undefined) return;
     const nowMs = this.#options.clock.monotonicMs();
     this.#pace.acknowledged(nowMs - message.sentMs, this.#sent.length, nowMs);
     message.acknowledged = true;

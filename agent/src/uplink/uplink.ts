@@ -13,7 +13,7 @@ import {
 } from "@equipoise/shared";
 import type { MqttClient } from "mqtt";
 import type { TickQueue } from "../buffer/queue.ts";
-import type { Identity, Will } from "./broker-client.ts";
+import type { BrokerClient, Identity, Will } from "./broker-client.ts";
 import { Connection } from "./connection.ts";
 import { Mover } from "./mover.ts";
 import { observe } from "./observation.ts";
@@ -191,11 +191,11 @@ export class Uplink {
     this.#connection.move(index);
   }
 
-  #begin(client: MqttClient, index: number): void {
+  #begin({ mqtt: client, lane }: BrokerClient, index: number): void {
     this.#client = client;
     this.#options.connected();
     for (const [filter, handler] of this.#subscriptions) this.#subscribe(client, filter, handler);
-    this.#publisher.attach(client);
+    this.#publisher.attach(lane);
     const mover = this.#mover;
     if (mover === undefined) return;
     mover.connected(index);

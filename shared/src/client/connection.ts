@@ -19,7 +19,7 @@ import { EquipoiseError, reasonOf } from "../errors.ts";
 import type { BrokerLoad } from "../flow.ts";
 import { Heard } from "../heard.ts";
 import { sendAtOnce } from "../no-delay.ts";
-import { silenceTimer } from "../silence.ts";
+import { Silence } from "../silence.ts";
 import { closedReason, isTlsFailure, type TlsOptions, type TlsSource, tlsNow } from "../tls.ts";
 import { topics } from "../topics.ts";
 import { Acknowledger, type OwedAnswer } from "./acknowledger.ts";
@@ -242,6 +242,9 @@ export class Connection {
 const brokerHeartbeats = topics.everyBrokerHeartbeat();
 const brokerHeartbeatStart = brokerHeartbeats.slice(0, -1);
 
+/** Its own, from `debug`, puts its arguments together even when nobody listens. */
+const notLogged = (): void => {};
+
 const answeredLater = new Error("the PUBACK follows when the handler has finished");
 
 function connected(url: string, options: ConnectionOptions): MqttClient {
@@ -255,7 +258,7 @@ function connected(url: string, options: ConnectionOptions): MqttClient {
 }
 
 function mqttOptions(
-  { clientId, clean, keepaliveS, username, password }: ConnectionOptions,
+  { clientId, clean, keepaliveS, username, password, clock }: ConnectionOptions,
   tls: TlsOptions | undefined,
 ): IClientOptions {
   return {
@@ -263,11 +266,12 @@ function mqttOptions(
     clientId,
     clean,
     keepalive: keepaliveS,
-    timerVariant: silenceTimer,
+    timerVariant: new Silence(clock),
     connectTimeout: connectTimeoutMs,
     reconnectPeriod: 0,
     resubscribe: false,
     queueQoSZero: false,
+    log: notLogged,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     ...tls,
