@@ -1,8 +1,7 @@
 import {
+  configFrom,
   createLogger,
   EquipoiseError,
-  exitCodes,
-  readCommandLine,
   report,
   runCommand,
   runService,
@@ -17,12 +16,7 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Pro
   // Loaded only now: a command must work, and say why, where SQLite does not.
   const [{ Agent }, { program }] = await Promise.all([import("./agent.ts"), import("./config.ts")]);
   await runService(program.name, async () => {
-    const line = readCommandLine(program, args, env);
-    if ("print" in line) {
-      process.stdout.write(line.print);
-      process.exit(exitCodes.ok);
-    }
-    const { config, warnings } = line;
+    const { config, warnings } = configFrom(program, args, env);
     warn(program.name, warnings);
     if (config.source.length === 0) {
       throw new EquipoiseError(

@@ -1,9 +1,16 @@
 /** How others look into a running agent: requests over MQTT, the control socket, HTTP; and whether it makes progress. */
 import { join } from "node:path";
-import { type AgentHeartbeat, type Clock, EquipoiseError, type Logger, reasonOf } from "@equipoise/shared";
+import {
+  type AgentHeartbeat,
+  type Clock,
+  Endpoints,
+  EquipoiseError,
+  type Logger,
+  reasonOf,
+} from "@equipoise/shared";
 import type { AgentConfig } from "./config.ts";
 import { AgentControl } from "./control/agent-control.ts";
-import { AgentHttp } from "./http/agent-http.ts";
+import { agentFamilies } from "./http/metrics.ts";
 import type { Archive } from "./requests/archive.ts";
 import type { Channel } from "./requests/channel.ts";
 import { createMethods } from "./requests/methods.ts";
@@ -32,7 +39,7 @@ export class Operations {
   readonly #options: OperationsOptions;
   readonly #requests: Requests;
   readonly #control: AgentControl;
-  readonly #http: AgentHttp;
+  readonly #http: Endpoints;
   readonly #liveness: Liveness;
 
   constructor(options: OperationsOptions) {
@@ -44,9 +51,9 @@ export class Operations {
     this.#requests = new Requests({ ...options, agentId: config.agentId, methods, maxPerSecond });
     const path = config.control ?? join(config.dataDir, "control.sock");
     this.#control = new AgentControl({ ...options, path });
-    this.#http = new AgentHttp({
+    this.#http = new Endpoints({
       address: config.http,
-      snapshot: () => ({ ...state(), requests: this.#requests.stats() }),
+      families: () => agentFamilies({ ...state(), requests: this.#requests.stats() }),
       unreadyReason: () => this.#unreadyReason(),
     });
     this.#liveness = new Liveness({ clock, stages, patienceMs: patienceMs + lingerMs + maxBackoffMs });

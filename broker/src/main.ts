@@ -1,4 +1,4 @@
-import { createLogger, readCommandLine, report, runCommand, runService, warn } from "@equipoise/shared";
+import { configFrom, createLogger, report, runCommand, runService, warn } from "@equipoise/shared";
 import { commands } from "./commands/index.ts";
 
 /** The `equipoise-broker` command. */
@@ -10,12 +10,7 @@ export async function main(
   // Loaded only now: a command needs nothing of it.
   const [{ Broker }, { program }] = await Promise.all([import("./broker.ts"), import("./config.ts")]);
   await runService(program.name, async () => {
-    const commandLine = readCommandLine(program, args, env);
-    if ("print" in commandLine) {
-      process.stdout.write(commandLine.print);
-      process.exit(0);
-    }
-    const { config, warnings } = commandLine;
+    const { config, warnings } = configFrom(program, args, env);
     warn(program.name, warnings);
     const logger = createLogger({ name: program.name, level: config.logLevel });
     const broker = new Broker(config, { logger });

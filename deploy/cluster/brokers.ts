@@ -1,8 +1,7 @@
 /** The three brokers, each on a port that it keeps when it is started anew. */
 import { join } from "node:path";
-import { Child } from "../demo/child.ts";
-
-export const pool = "demo";
+import { Child } from "../support/child.ts";
+import { pool } from "../support/clients.ts";
 
 /** How many replicas must have a tick before its PUBACK: with one of two, either may end and all goes on. */
 const minReplicas = 1;
@@ -21,7 +20,7 @@ export interface BrokersOptions {
   redis: () => string;
   directory: string;
   /** One has ended that nobody has stopped. */
-  onEnded: (error: Error) => void;
+  onFailed: (error: Error) => void;
 }
 
 export class Brokers {
@@ -38,10 +37,8 @@ export class Brokers {
     return ids;
   }
 
-  /** All addresses, beginning with that of one. */
-  urlsFrom(first: number): string[] {
-    const urls = this.#brokers.map(({ url }) => url);
-    return [...urls.slice(first), ...urls.slice(0, first)];
+  get urls(): string[] {
+    return this.#brokers.map(({ url }) => url);
   }
 
   idOf(url: string): string {
@@ -61,7 +58,6 @@ export class Brokers {
   async killOne(onKilled: (id: string) => void): Promise<string> {
     const at = this.#next++ % ids.length;
     const { id, url, child } = this.#brokers[at] as Broker;
-    this.#expected.add(child);
     await child.kill();
     onKilled(id);
     await new Promise((resolve) => setTimeout(resolve, deadMs));
@@ -69,20 +65,15 @@ export class Brokers {
     return id;
   }
 
-  readonly #expected = new WeakSet<Child>();
-
   async #start(id: string, listen: string): Promise<Broker> {
-    const { redis, directory, onEnded } = this.#options;
-    const pools = JSON.stringify([{ name: pool, filters: ["ticks/#"] }]);
+    const { redis, directory, onFailed } = this.#options;
+    const pools = JSON.stringify([pool]);
     const args = [
       ...["--listen", listen, "--broker-id", id, "--data-dir", join(directory, id), "--pools", pools],
       ...["--durability", "cluster", "--redis", redis(), "--cluster-min-replicas", String(minReplicas)],
       ...["--heartbeat-period-ms", "500"],
     ];
-    const child = new Child(id, "broker/bin/equipoise-broker.mjs", args, () => {});
-    child.ended.then((code) => {
-      if (!this.#stopping && !this.#expected.has(child)) onEnded(new Error(`${id} ended with ${code}`));
-    });
+    const child = new Child(`broker ${id}`, "broker/bin/equipoise-broker.mjs", args, { onFailed });
     const ready = await child.event("ready");
     return { id, url: (ready.listen as string[])[0] as string, child };
   }

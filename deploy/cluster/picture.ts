@@ -1,7 +1,7 @@
 /** What `npm run cluster` shows: a live picture on a terminal, a line now and then elsewhere. */
 import { styleText } from "node:util";
 import type { BrokerHeartbeat } from "@equipoise/shared";
-import { createLogUpdate } from "log-update";
+import type { Frame } from "../support/display.ts";
 
 export interface View {
   elapsedMs: number;
@@ -19,30 +19,11 @@ export interface View {
   events: readonly string[];
 }
 
-const plainPeriodMs = 2_000;
-
-export class Picture {
-  readonly #live = process.stdout.isTTY === true;
-  readonly #update = createLogUpdate(process.stdout);
-  #lastPlainMs = Number.NEGATIVE_INFINITY;
-
-  show(view: View): void {
-    if (this.#live) return this.#update(linesOf(view).join("\n"));
-    if (view.elapsedMs - this.#lastPlainMs < plainPeriodMs) return;
-    this.#lastPlainMs = view.elapsedMs;
-    process.stdout.write(`${plainLine(view)}\n`);
-  }
-
-  /** Something has happened; the live picture has it among its last lines. */
-  tell(text: string): void {
-    if (!this.#live) process.stdout.write(`${text}\n`);
-  }
-
-  /** Leaves the last picture where it is. */
-  end(): void {
-    if (this.#live) this.#update.done();
-  }
-}
+export const frameOf = (view: View): Frame => ({
+  elapsedMs: view.elapsedMs,
+  picture: picture(view),
+  plainLine: plainLine(view),
+});
 
 function plainLine({ elapsedMs, acknowledged, delivered, duplicates, brokers, members }: View): string {
   const states = brokers.map(({ id, heartbeat }) => `${id} ${stateOf(heartbeat)}`).join(", ");
@@ -51,7 +32,7 @@ function plainLine({ elapsedMs, acknowledged, delivered, duplicates, brokers, me
   return `${Math.round(elapsedMs / 1_000)} s: ${counts}; ${states}; ${shares}`;
 }
 
-function linesOf(view: View): string[] {
+function picture(view: View): string[] {
   const { read, acknowledged, waiting, agentAt, delivered, duplicates, longestPauseMs, events } = view;
   return [
     styleText("bold", "Equipoise") +

@@ -1,19 +1,9 @@
-import { type Config, choice, flag, integer, type Program, text } from "@equipoise/shared";
-import * as z from "zod";
-
-const speed = z
-  .string()
-  .refine((value) => value === "max" || Number(value) > 0, "must be max or a positive number");
+import { type Config, choice, integer, type Program } from "@equipoise/shared";
+import { once, speed } from "../support/settings.ts";
 
 const settings = {
-  once: flag(
-    false,
-    "replay the recording once, print a summary and end; exit code 0 only if nothing was lost",
-  ),
-  speed: text("20", "pace of the replay: max, or N times real time", {
-    placeholder: "max|N",
-    schema: speed as z.ZodType<string>,
-  }),
+  once,
+  speed: speed("20"),
   kill: choice(
     ["nothing", "broker", "primary", "both"],
     "nothing",

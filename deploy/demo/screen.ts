@@ -1,7 +1,7 @@
-/** What the demo shows while it runs: a live picture on a terminal, a line now and then elsewhere. */
+/** What `npm start` shows: a live picture on a terminal, a line now and then elsewhere. */
 import { styleText } from "node:util";
 import type { BrokerHeartbeat, MemberReport } from "@equipoise/shared";
-import { createLogUpdate } from "log-update";
+import type { Frame } from "../support/display.ts";
 
 export interface Snapshot {
   elapsedMs: number;
@@ -18,37 +18,16 @@ export interface Snapshot {
   members: readonly { clientId: string; workMs: number; handled: number; perSecond: number }[];
 }
 
-const plainPeriodMs = 2_000;
 const barWidth = 24;
 
 const number = (value: number, width: number): string =>
   Math.round(value).toLocaleString("en-US").padStart(width);
 
-export class Screen {
-  readonly #live = process.stdout.isTTY === true;
-  readonly #update = createLogUpdate(process.stdout);
-  #lastPlainMs = Number.NEGATIVE_INFINITY;
-
-  constructor() {
-    // Whoever reads has seen enough, as `| head` has.
-    process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-      process.kill(process.pid, "SIGTERM");
-    });
-  }
-
-  show(snapshot: Snapshot): void {
-    if (this.#live) return this.#update(picture(snapshot).join("\n"));
-    if (snapshot.elapsedMs - this.#lastPlainMs < plainPeriodMs) return;
-    this.#lastPlainMs = snapshot.elapsedMs;
-    process.stdout.write(`${plainLine(snapshot)}\n`);
-  }
-
-  /** Leaves the last picture where it is. */
-  end(): void {
-    if (this.#live) this.#update.done();
-  }
-}
+export const frameOf = (snapshot: Snapshot): Frame => ({
+  elapsedMs: snapshot.elapsedMs,
+  picture: picture(snapshot),
+  plainLine: plainLine(snapshot),
+});
 
 function plainLine({ read, acknowledged, delivered, heartbeat, members, elapsedMs }: Snapshot): string {
   const perSecond = members.reduce((sum, member) => sum + member.perSecond, 0);

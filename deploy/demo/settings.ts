@@ -1,22 +1,9 @@
-import { type Config, choice, flag, type Program, text } from "@equipoise/shared";
-import * as z from "zod";
-
-const speed = z
-  .string()
-  .refine(
-    (value) => /^(realtime|max|\d+(\.\d+)?)$/.test(value) && Number(value) !== 0,
-    "must be realtime, max or a positive number",
-  );
+import { type Config, choice, type Program } from "@equipoise/shared";
+import { once, speed } from "../support/settings.ts";
 
 const settings = {
-  once: flag(
-    false,
-    "replay the recording once, print a summary and end; exit code 0 only if nothing was lost",
-  ),
-  speed: text("10", "pace of the replay: realtime, max, or N times real time", {
-    placeholder: "realtime|max|N",
-    schema: speed as z.ZodType<string>,
-  }),
+  once,
+  speed: speed("10"),
   durability: choice(["disk", "memory"], "disk", "what the demo's broker promises"),
   strategy: choice(
     ["performance_based", "least_connections", "round_robin"],

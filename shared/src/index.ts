@@ -1,6 +1,7 @@
 /** The public names of @equipoise/shared; the consumer helper has its own entry, `@equipoise/shared/client`. */
 export { backoffMs } from "./backoff.ts";
 export { brokerUrlFault, withoutCredentials } from "./broker-url.ts";
+export { readAuthority, readIdentity } from "./certificate-files.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { type Command, type Environment, readArgs, usage } from "./command/command.ts";
 export { type Commands, runCommand } from "./command/run.ts";
@@ -18,6 +19,7 @@ export { decimalFromNumberToken, isDecimal, parseJsonKeepingDigits } from "./dec
 export { Deque } from "./deque.ts";
 export { ensureDirectory } from "./directory.ts";
 export { EquipoiseError, type ErrorCode, errorTable, reasonOf, systemCode } from "./errors.ts";
+export { EventLoopDelay } from "./event-loop-delay.ts";
 export { type BrokerLoad, compareLoads, decodeBrokerLoad, isClearlyBetter, type Welcome } from "./flow.ts";
 export { Heard } from "./heard.ts";
 export {
@@ -35,7 +37,7 @@ export { limits } from "./limits.ts";
 export { createLogger, type Logger, stderrStream } from "./log.ts";
 export { sendAtOnce } from "./no-delay.ts";
 export { decodePayload } from "./payload.ts";
-export { exitCodeOf, exitCodes, report, runService, type Service, warn } from "./service.ts";
+export { configFrom, exitCodeOf, exitCodes, report, runService, type Service, warn } from "./service.ts";
 export { shuffled } from "./shuffle.ts";
 export { Silence } from "./silence.ts";
 export { requireSqliteSystem, sqliteSystemFault } from "./sqlite-system.ts";

@@ -1,5 +1,6 @@
 /** What every program's `main` does around its service: clear errors, signals, exit codes. */
 import { systemClock } from "./clock.ts";
+import { type CommandLine, type Program, readCommandLine, type Settings } from "./config/index.ts";
 import { EquipoiseError } from "./errors.ts";
 import { Notifier } from "./systemd.ts";
 
@@ -32,6 +33,22 @@ export function report(program: string, error: unknown): void {
 /** Says what the user may not have meant, and goes on. */
 export function warn(program: string, warnings: readonly string[]): void {
   for (const warning of warnings) process.stderr.write(`${program}: ${warning}\n`);
+}
+
+/**
+ * What a program's command line configures. Where it asks for text instead, as `--help` does, prints that and ends the
+ * process with 0.
+ * @throws EquipoiseError as {@link readCommandLine} does
+ */
+export function configFrom<S extends Settings>(
+  program: Program<S>,
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Exclude<CommandLine<S>, { print: string }> {
+  const commandLine = readCommandLine(program, args, env);
+  if ("config" in commandLine) return commandLine;
+  process.stdout.write(commandLine.print);
+  process.exit(exitCodes.ok);
 }
 
 /**

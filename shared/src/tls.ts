@@ -1,8 +1,6 @@
 /** A client's side of TLS: its certificate files, and what is wrong when there is no agreement with the broker. */
-import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { createSecureContext } from "node:tls";
-import { EquipoiseError, reasonOf, systemCode } from "./errors.ts";
+import { readAuthority, readIdentity } from "./certificate-files.ts";
+import { EquipoiseError, systemCode } from "./errors.ts";
 
 /** Certificates and keys in PEM, for `mqtts` and `wss`. */
 export interface TlsOptions {
@@ -34,42 +32,15 @@ export interface TlsClientFiles {
 export function readTlsFiles({ caFile, certFile, keyFile }: TlsClientFiles): TlsOptions {
   return {
     ...(caFile === undefined ? {} : { ca: readAuthority(caFile) }),
-    ...readIdentity(certFile, keyFile),
+    ...identityOf(certFile, keyFile),
   };
 }
 
-function readAuthority(caFile: string): Buffer {
-  const ca = read(caFile);
-  attempt(caFile, () => new X509Certificate(ca));
-  return ca;
-}
-
-function readIdentity(certFile: string | undefined, keyFile: string | undefined): TlsOptions {
+function identityOf(certFile: string | undefined, keyFile: string | undefined): TlsOptions {
   if (certFile === undefined && keyFile === undefined) return {};
-  if (certFile === undefined || keyFile === undefined) {
-    const [given, missing] = certFile === undefined ? ["keyFile", "certFile"] : ["certFile", "keyFile"];
-    throw new EquipoiseError("EQ_TLS_UNUSABLE", `${given} is set, ${missing} is not`);
-  }
-  const [cert, key] = [read(certFile), read(keyFile)];
-  const certificate = attempt(certFile, () => new X509Certificate(cert));
-  const privateKey = attempt(keyFile, () => createPrivateKey(key));
-  if (!certificate.checkPrivateKey(privateKey)) {
-    throw new EquipoiseError("EQ_TLS_UNUSABLE", `${keyFile} is not the key of ${certFile}`);
-  }
-  attempt(certFile, () => createSecureContext({ cert, key }));
-  return { cert, key };
-}
-
-function read(path: string): Buffer {
-  return attempt(path, () => readFileSync(path));
-}
-
-function attempt<T>(path: string, make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    throw new EquipoiseError("EQ_TLS_UNUSABLE", `${path}: ${reasonOf(error)}`, { cause: error });
-  }
+  if (certFile !== undefined && keyFile !== undefined) return readIdentity(certFile, keyFile);
+  const [given, missing] = certFile === undefined ? ["keyFile", "certFile"] : ["certFile", "keyFile"];
+  throw new EquipoiseError("EQ_TLS_UNUSABLE", `${given} is set, ${missing} is not`);
 }
 
 /** OpenSSL's words for a certificate that is not believed, and Node's for a handshake that failed. */

@@ -4,17 +4,22 @@ import Database from "better-sqlite3";
 import { test } from "tap";
 import { leftover } from "../../agent/src/buffer/leftover.ts";
 import { temporaryDirectory } from "../support/broker.ts";
-import { asVersion, deliverAll, openBuffer, seqs, takeAll } from "./buffer-support.ts";
+import {
+  asVersion,
+  deliverAll,
+  deliverAllTold,
+  openBuffer,
+  putChunks,
+  seqs,
+  takeAll,
+} from "./buffer-support.ts";
 import { judge } from "./completeness.ts";
 import { counting, noisyTrade, trade, tradeOf } from "./support.ts";
 
 test("a part of the backlog that is damaged becomes a gap record with exactly its range", async (t) => {
   const directory = await temporaryDirectory(t);
   const before = await openBuffer(t, directory);
-  for (let n = 1; n <= 5_000; n += 1) {
-    before.buffer.put(trade(n));
-    if (n % 1_000 === 0) await before.buffer.flush();
-  }
+  await putChunks(before.buffer, 5_000);
   await before.stop();
   const db = new Database(join(directory, "buffer.db"));
   db.prepare(
@@ -23,9 +28,7 @@ test("a part of the backlog that is damaged becomes a gap record with exactly it
   db.close();
 
   const { buffer, lines } = await openBuffer(t, directory);
-  const payloads = await deliverAll(buffer);
-  await buffer.flush();
-  payloads.push(...(await deliverAll(buffer)));
+  const payloads = await deliverAllTold(buffer);
   const { holes, gaps, tradeIds } = judge(payloads);
   t.same(holes, []);
   t.match(gaps, [{ reason: "corrupt", count: 1_000, fromSeq: 2_001, toSeq: 3_000 }]);
@@ -71,9 +74,7 @@ test("what the gap records of a damaged part told is told again, and none of it 
     damageChunk(directory, 4, unreadable);
 
     const { buffer } = await openBuffer(t, directory);
-    const payloads = await deliverAll(buffer);
-    await buffer.flush();
-    payloads.push(...(await deliverAll(buffer)));
+    const payloads = await deliverAllTold(buffer);
     const gaps = payloads.map((payload) => JSON.parse(payload)).filter(({ type }) => type === "gap");
     const found = gaps.map(({ type: _, agent: __, epoch: ___, seq: ____, ...missing }) => missing);
     const own = { reason: "corrupt", count: unreadable ? null : 3, fromSeq: 4, toSeq: 6 };
@@ -122,9 +123,7 @@ test("a database that is damaged while the agent runs is set aside; the epoch go
   const { epoch } = buffer;
   const payloads = await deliverAll(buffer);
   for (let n = 60_001; n <= 60_010; n += 1) buffer.put(trade(n));
-  payloads.push(...(await deliverAll(buffer)));
-  await buffer.flush();
-  payloads.push(...(await deliverAll(buffer)));
+  payloads.push(...(await deliverAllTold(buffer)));
   const { holes, usedTwice, gaps, tradeIds } = judge(payloads);
   t.same([holes, usedTwice], [[], []]);
   t.match(gaps, [{ reason: "corrupt", count: null }]);

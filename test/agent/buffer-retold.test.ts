@@ -3,7 +3,7 @@ import type { Gap } from "@equipoise/shared";
 import { test } from "tap";
 import { maxDetails } from "../../agent/src/buffer/retold.ts";
 import { temporaryDirectory } from "../support/broker.ts";
-import { asVersion, deliverAll, openBuffer } from "./buffer-support.ts";
+import { asVersion, deliverAll, deliverAllTold, openBuffer } from "./buffer-support.ts";
 import { judge } from "./completeness.ts";
 import { noisyTrade } from "./support.ts";
 
@@ -12,18 +12,13 @@ const of = { venue: "binance", symbol: "BTCUSDT" };
 /** What the venue has sent: every tenth id never came, and the source told so. */
 async function overfill(t: Parameters<typeof openBuffer>[0], whenFull: "dropOldest" | "dropNewest") {
   const { buffer } = await openBuffer(t, await temporaryDirectory(t), { maxBytes: 2 ** 20, whenFull });
-  const payloads: string[] = [];
   for (let id = 1; id <= 20_000; id += 1) {
     const ids = { fromTradeId: `${id}`, toTradeId: `${id}` };
     if (id % 10 === 0) buffer.gap({ ...of, reason: "feed", count: 1, ...ids });
     else buffer.put(noisyTrade(id));
     if (id % 512 === 0) await buffer.flush();
   }
-  for (const _ of [1, 2, 3]) {
-    payloads.push(...(await deliverAll(buffer)));
-    await buffer.flush();
-  }
-  return judge(payloads);
+  return judge(await deliverAllTold(buffer));
 }
 
 const countOf = (gaps: readonly Gap[]): number => gaps.reduce((sum, { count }) => sum + (count ?? 0), 0);
@@ -84,9 +79,7 @@ test("a database of version 3 is taken over with what is still to be told", asyn
   const lost = `(1, 5, 6, 'evicted', NULL), (1, 7, 7, 'feed', '{"reason":"feed","count":2}')`;
   asVersion(3, directory, `INSERT INTO lost VALUES ${lost}`);
   const { buffer } = await openBuffer(t, directory);
-  const payloads = await deliverAll(buffer);
-  await buffer.flush();
-  payloads.push(...(await deliverAll(buffer)));
+  const payloads = await deliverAllTold(buffer);
   t.match(
     payloads.map((payload) => JSON.parse(payload)),
     [

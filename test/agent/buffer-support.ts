@@ -6,7 +6,7 @@ import type { Test } from "tap";
 import type { BufferOptions } from "../../agent/src/buffer/options.ts";
 import type { BufferedTick } from "../../agent/src/buffer/queue.ts";
 import { SqliteBuffer } from "../../agent/src/buffer/sqlite-buffer.ts";
-import { recordedLog, tradeOf, until } from "./support.ts";
+import { recordedLog, trade, tradeOf, until } from "./support.ts";
 
 export async function openBuffer(t: Test, directory: string, options: Partial<BufferOptions> = {}) {
   const { logger, lines } = recordedLog();
@@ -67,6 +67,25 @@ export async function deliverAll(buffer: SqliteBuffer): Promise<string[]> {
   const last = ticks.at(-1);
   if (last !== undefined) buffer.settle(last.position);
   return ticks.map(({ payload }) => payload);
+}
+
+/** The same, and the gap records that come of it, until there are no more. */
+export async function deliverAllTold(buffer: SqliteBuffer): Promise<string[]> {
+  const payloads: string[] = [];
+  for (;;) {
+    const more = await deliverAll(buffer);
+    await buffer.flush();
+    if (more.length === 0 && buffer.isEmpty()) return payloads;
+    payloads.push(...more);
+  }
+}
+
+/** Numbered trades, each thousand a chunk. */
+export async function putChunks(buffer: SqliteBuffer, count: number): Promise<void> {
+  for (let n = 1; n <= count; n += 1) {
+    buffer.put(trade(n));
+    if (n % 1_000 === 0) await buffer.flush();
+  }
 }
 
 export const seqs = (ticks: readonly BufferedTick[]): number[] =>

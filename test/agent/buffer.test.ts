@@ -4,13 +4,13 @@ import { join } from "node:path";
 import type { Trade } from "@equipoise/shared";
 import Database from "better-sqlite3";
 import { type Test, test } from "tap";
-import { movable } from "../../agent/src/buffer/chunk.ts";
 import { createEpoch, epochAfter } from "../../agent/src/buffer/epoch.ts";
-import type { Bounds, Commit } from "../../agent/src/buffer/protocol.ts";
+import type { Commit } from "../../agent/src/buffer/protocol.ts";
 import type { LastTrade } from "../../agent/src/buffer/queue.ts";
 import { beginDatabase, prepareStatements } from "../../agent/src/buffer/schema.ts";
 import { Store } from "../../agent/src/buffer/store.ts";
 import { temporaryDirectory } from "../support/broker.ts";
+import { commitOf } from "../support/buffer-commit.ts";
 import { openBuffer as open, seqs, takeAll } from "./buffer-support.ts";
 import { counting, FakeClock, noisyTrade, trade, tradeOf, until } from "./support.ts";
 
@@ -138,34 +138,11 @@ async function openStore(t: Test): Promise<Store> {
   return store;
 }
 
-const bounds: Bounds = {
-  maxBytes: 2 ** 30,
-  minFreeDiskBytes: 0,
-  keepFromUptimeMs: 0,
-  keepBytes: 0,
-  expireBeforeUptimeMs: 0,
-  evict: false,
-  evictable: [1, 1],
-};
-const twoTicks = (): Commit => ({
-  chunk: {
-    first: 1,
-    ...movable({
-      payloads: new TextEncoder().encode('{"a":1}\n{"b":2}\n'),
-      streamIds: Uint32Array.of(1, 1),
-    }),
-    ranges: [{ streamId: 1, fromSeq: 1, toSeq: 2 }],
-    uptimeMs: 5,
-    wallMs: 6,
-  },
-  streams: [{ id: 1, venue: "v", symbol: "S", seq: 2, reserved: 10 }],
-  done: [0, 0],
-  uptimeMs: 5,
-  dropped: [],
-  told: [],
-  forgotten: { ids: [], seq: 0 },
-  bounds,
-});
+const twoTicks = (): Commit =>
+  commitOf({
+    ...{ venue: "v", symbol: "S", first: 1, payloads: '{"a":1}\n{"b":2}\n', count: 2 },
+    ...{ uptimeMs: 5, wallMs: 6, reserve: 8 },
+  });
 
 const storedTicks = () => ({ chunk: twoTicks().chunk, extent: [1, 2] });
 

@@ -4,10 +4,9 @@ import { test } from "tap";
 import { type Certificates, makeCertificates } from "../broker/auth-fixtures.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { startProgram } from "../support/program.ts";
+import type { Teardown } from "../support/teardown.ts";
 import { startAgent, until } from "./support.ts";
 import { flags } from "./uplink-support.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
 
 /** A broker and an agent whose certificates are of `first`, in files that can be replaced. */
 async function startRotated(t: Teardown, first: Certificates, names: readonly string[]) {

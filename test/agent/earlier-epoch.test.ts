@@ -1,31 +1,16 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { type MissingTicks, subscribe } from "@equipoise/shared/client";
 import Database from "better-sqlite3";
 import { test } from "tap";
-import { MqttClient } from "../support/mqtt-client.ts";
-import { feed, startAsked } from "./requests-support.ts";
+import { feed, startAsked, startLedger } from "./requests-support.ts";
 import { counting, startAgent, until } from "./support.ts";
 
 test("what a reader missed of an epoch that ended with a damaged buffer comes from what was set aside", async (t) => {
   const { broker, agent, watcher, dataDir } = await startAsked(t, 0);
-  const seen: (string | number)[] = [];
-  const gaps: MissingTicks[] = [];
-  const events: string[] = [];
-  const consumer = subscribe({
-    broker: broker.url,
-    filter: "ticks/#",
-    clientId: "ledger",
-    random: () => 0.99,
-    handler: (record) => void seen.push(record.type === "gap" ? `after ${record.ofEpoch}` : record.seq),
-    onGap: (missing) => void gaps.push(missing),
-    onEvent: ({ event }) => void events.push(event),
-  });
-  t.teardown(() => consumer.stop());
-  await consumer.start();
+  const { records, gaps, cutOff, isBack } = await startLedger(t, broker);
   feed(agent, 1, 3);
-  await until(() => seen.length === 3);
-  const intruder = await MqttClient.connect(t, broker.port, "ledger");
+  await until(() => records.length === 3);
+  const intruder = await cutOff();
   feed(agent, 4, 5);
   for (const _ of counting(1, 5)) await watcher.receive();
   const { epoch } = await agent.event("ready");
@@ -35,9 +20,10 @@ test("what a reader missed of an epoch that ended with a damaged buffer comes fr
   await next.event("bufferSetAside");
   await watcher.receive();
   intruder.drop();
-  await until(() => events.filter((event) => event === "joined").length === 2);
+  await until(isBack);
   feed(next, 6, 6);
-  await until(() => seen.length >= 7);
+  await until(() => records.length >= 7);
+  const seen = records.map((record) => (record.type === "gap" ? `after ${record.ofEpoch}` : record.seq));
   t.same(seen, [1, 2, 3, 4, 5, `after ${epoch}`, 2]);
   t.same(gaps, []);
 });

@@ -6,10 +6,9 @@ import { systemClock } from "@equipoise/shared";
 import { test } from "tap";
 import { createSource } from "../../agent/src/source/create.ts";
 import { parseSourceSpec } from "../../agent/src/source/spec.ts";
+import type { Teardown } from "../support/teardown.ts";
 import { counting, recordedLog, trade, tradeLine, until } from "./support.ts";
 import { KeptRecords } from "./venue-server.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
 
 /** A running source and the port that it has. */
 async function listen(t: Teardown, text: string) {

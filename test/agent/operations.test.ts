@@ -7,9 +7,8 @@ import { parseCounters } from "../../agent/src/telemetry/network.ts";
 import { parseThrottling } from "../../agent/src/telemetry/throttling.ts";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import { type Program, startProgram } from "../support/program.ts";
+import type { Teardown } from "../support/teardown.ts";
 import { counting, nowhere, startAgent, tradeLine } from "./support.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
 
 async function run(t: Teardown, ...args: string[]) {
   const program = startProgram(t, "agent", args);

@@ -1,12 +1,12 @@
 /** A real agent behind a real broker, and somebody who asks it. */
-import { systemClock } from "@equipoise/shared";
+import { systemClock, type TickRecord } from "@equipoise/shared";
+import { type MissingTicks, subscribe } from "@equipoise/shared/client";
 import { AgentRequests } from "../../shared/src/client/agent-requests.ts";
-import { startBroker, temporaryDirectory } from "../support/broker.ts";
+import { startBroker, type TestBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import type { Program } from "../support/program.ts";
+import type { Teardown } from "../support/teardown.ts";
 import { counting, startAgent, tradeLine } from "./support.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
 
 export const stream = { venue: "binance", symbol: "BTCUSDT" };
 
@@ -24,6 +24,27 @@ export async function startAsked(t: Teardown, ticks: number, ...args: string[]) 
   t.teardown(() => requests.stop());
   const ask = (method: string, body: object = {}) => requests.ask(broker.url, "pi-7", method, body, 5_000);
   return { broker, agent, watcher, ask, dataDir };
+}
+
+/** An exclusive consumer, and all that it is told; another client with its id cuts it off. */
+export async function startLedger(t: Teardown, { url, port }: TestBroker) {
+  const records: TickRecord[] = [];
+  const gaps: MissingTicks[] = [];
+  const events: string[] = [];
+  const consumer = subscribe({
+    broker: url,
+    filter: "ticks/#",
+    clientId: "ledger",
+    random: () => 0.99,
+    handler: (record) => void records.push(record),
+    onGap: (missing) => void gaps.push(missing),
+    onEvent: ({ event }) => void events.push(event),
+  });
+  t.teardown(() => consumer.stop());
+  await consumer.start();
+  const cutOff = (): Promise<MqttClient> => MqttClient.connect(t, port, "ledger");
+  const isBack = (): boolean => events.filter((event) => event === "joined").length === 2;
+  return { records, gaps, events, cutOff, isBack };
 }
 
 export function feed(agent: Program, from: number, to: number): void {

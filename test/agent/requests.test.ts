@@ -1,13 +1,12 @@
 /** Requests over MQTT against a real agent and a real broker. */
 import { join } from "node:path";
 import { systemClock, type Trade } from "@equipoise/shared";
-import { type MissingTicks, subscribe } from "@equipoise/shared/client";
 import { test } from "tap";
 import { AgentRequests } from "../../shared/src/client/agent-requests.ts";
 import { writeUsers } from "../broker/auth-fixtures.ts";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
-import { feed, startAsked, stream } from "./requests-support.ts";
+import { feed, startAsked, startLedger, stream } from "./requests-support.ts";
 import { counting, startAgent, until } from "./support.ts";
 
 const seqs = (records: readonly { seq: number }[]): number[] => records.map(({ seq }) => seq);
@@ -85,30 +84,17 @@ test("a flood of requests is refused beyond the rate, and the agent goes on answ
 
 test("an exclusive consumer that was away gets what it missed from the agent, in order, and reports no hole", async (t) => {
   const { broker, agent, watcher } = await startAsked(t, 0);
-  const seen: number[] = [];
-  const gaps: MissingTicks[] = [];
-  const events: string[] = [];
-  const consumer = subscribe({
-    broker: broker.url,
-    filter: "ticks/#",
-    clientId: "ledger",
-    random: () => 0.99,
-    handler: ({ seq }) => void seen.push(seq),
-    onGap: (missing) => void gaps.push(missing),
-    onEvent: ({ event }) => void events.push(event),
-  });
-  t.teardown(() => consumer.stop());
-  await consumer.start();
+  const { records, gaps, events, cutOff, isBack } = await startLedger(t, broker);
   feed(agent, 1, 1);
-  await until(() => seen.length === 1);
-  const intruder = await MqttClient.connect(t, broker.port, "ledger");
+  await until(() => records.length === 1);
+  const intruder = await cutOff();
   feed(agent, 2, 8);
   for (const _ of counting(1, 8)) await watcher.receive();
-  await until(() => events.filter((event) => event === "joined").length === 2);
+  await until(isBack);
   intruder.drop();
   feed(agent, 9, 9);
-  await until(() => seen.includes(9));
-  t.same(seen, counting(1, 9));
+  await until(() => seqs(records).includes(9));
+  t.same(seqs(records), counting(1, 9));
   t.same(gaps, []);
   t.ok(events.includes("resent"));
 });

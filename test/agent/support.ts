@@ -8,6 +8,9 @@ import {
   type VenueTrade,
 } from "@equipoise/shared";
 import { type Program, startProgram } from "../support/program.ts";
+import type { Teardown } from "../support/teardown.ts";
+
+export { until } from "../support/time.ts";
 
 /** A clock that moves only when told. */
 export class FakeClock implements Clock {
@@ -70,11 +73,6 @@ export function recordedLog(): { logger: Logger; lines: LogLine[] } {
   return { logger: createLogger({ name: "test", level: "debug", stream }), lines };
 }
 
-/** Resolves when the condition holds; looked at every few turns of the loop. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 2));
-}
-
 export function trade(n: number, symbol = "BTCUSDT"): VenueTrade {
   return {
     venue: "binance",
@@ -105,8 +103,6 @@ export const counting = (from: number, to: number): number[] =>
 
 /** A broker's address where nothing listens. */
 export const nowhere = "mqtt://127.0.0.1:1";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
 
 export function startAgent(t: Teardown, dataDir: string, broker: string, ...args: string[]): Program {
   return startProgram(t, "agent", ["--agent-id", "pi-7", "--data-dir", dataDir, "--broker", broker, ...args]);

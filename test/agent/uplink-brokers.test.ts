@@ -10,11 +10,10 @@ import {
   type ScriptedConnection,
   startScriptedBroker,
 } from "../support/scripted-broker.ts";
+import type { Teardown } from "../support/teardown.ts";
 import { startReceivingBroker } from "./receiving-broker.ts";
 import { counting, FakeClock, nowhere, startAgent, tradeLine, until } from "./support.ts";
 import { startUplink, stream, streamOf, Ticks } from "./uplink-support.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
 
 /** A clock that runs by itself, hundreds of times faster than time: what takes minutes here takes a second. */
 function fastClock(t: Teardown): Clock {

@@ -2,6 +2,7 @@
 import { systemClock, type TlsClientFiles } from "@equipoise/shared";
 import type { BufferedTick, Stream, TickQueue } from "../../agent/src/buffer/queue.ts";
 import { Uplink, type UplinkOptions } from "../../agent/src/uplink/uplink.ts";
+import type { Teardown } from "../support/teardown.ts";
 import { type LogLine, recordedLog } from "./support.ts";
 
 export const streamOf = (symbol: string, id = 1): Stream => ({
@@ -62,8 +63,6 @@ export class Ticks implements TickQueue {
     return this.newest.splice(0);
   }
 }
-
-type Teardown = { teardown(callback: () => unknown): unknown };
 
 export interface StartedUplink {
   uplink: Uplink;

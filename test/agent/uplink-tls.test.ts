@@ -10,10 +10,9 @@ import { test } from "tap";
 import { type Certificates, makeCertificates } from "../broker/auth-fixtures.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { startProgram } from "../support/program.ts";
+import type { Teardown } from "../support/teardown.ts";
 import { startAgent, tradeLine, until } from "./support.ts";
 import { flags, noFiles as none, startUplink, Ticks } from "./uplink-support.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
 
 /** A broker that lets in only devices of its authority. */
 async function startStrict(t: Teardown, { args, caFile }: Certificates, scheme = "mqtts"): Promise<string> {

@@ -1,9 +1,8 @@
 import { test } from "tap";
+import type { Teardown } from "../support/teardown.ts";
 import { until } from "./support.ts";
 import { type RecordedSession, recordedSessions } from "./venue-frames.ts";
 import { runVenue, type VenueClient, VenueServer } from "./venue-server.ts";
-
-type Teardown = Parameters<typeof runVenue>[0];
 
 /** A source for everything in the session, connected to a server that has sent these frames. */
 async function replay(

@@ -6,9 +6,8 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { TickSink } from "../../agent/src/source/source.ts";
 import { parseSourceSpec } from "../../agent/src/source/spec.ts";
 import { VenueSource } from "../../agent/src/source/venue/venue-source.ts";
+import type { Teardown } from "../support/teardown.ts";
 import { recordedLog, until } from "./support.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
 
 export class VenueClient {
   /** Text frames of the client in order. */

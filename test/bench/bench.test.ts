@@ -2,7 +2,7 @@ import { test } from "tap";
 import { Completions, distributionEfficiency, jainIndex, quantile } from "./balance/completions.ts";
 import { Stage } from "./balance/stage.ts";
 import { Arrivals, Frames, payloadBytes } from "./load/message.ts";
-import { type Round, spreadOf } from "./rounds.ts";
+import { type Round, spreadOfRow } from "./rounds.ts";
 import { type Row, requireAll } from "./scenario/scenario.ts";
 import { startSubject } from "./subject/start.ts";
 import { table } from "./table.ts";
@@ -51,8 +51,8 @@ test("a round with a missing or a repeated message is no result", (t) => {
 });
 
 test("a ratio is taken within each round, and skipped where there is nothing to compare with", (t) => {
-  t.same(spreadOf(row, [round(10, 10), round(100, 20), round(30, 10)]), { median: 3, min: 1, max: 5 });
-  t.equal(spreadOf(row, [{ disk: { perSecond: 10 } }]), undefined);
+  t.same(spreadOfRow(row, [round(10, 10), round(100, 20), round(30, 10)]), { median: 3, min: 1, max: 5 });
+  t.equal(spreadOfRow(row, [{ disk: { perSecond: 10 } }]), undefined);
   t.end();
 });
 

@@ -2,8 +2,9 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import type { Spread } from "../support/spread.ts";
 import { readRecorded, writeRecorded } from "./recorded.ts";
-import { runRounds, type Spread, spreadOf } from "./rounds.ts";
+import { runRounds, spreadOfRow } from "./rounds.ts";
 import { agentDrain } from "./scenario/agent-drain.ts";
 import { agentLive } from "./scenario/agent-live.ts";
 import { agentResident, agentResidentLong } from "./scenario/agent-resident.ts";
@@ -81,7 +82,7 @@ async function measureAll(wanted: Wanted, { mosquitto }: Surroundings): Promise<
     say(`\n${scenario.name}: ${scenario.text}`);
     const count = wanted.rounds === undefined ? {} : { rounds: Number(wanted.rounds) };
     const rounds = await runRounds(scenario, subjects, { ...count, profileDir: wanted.profile, say });
-    for (const row of scenario.rows) measured.push({ row, spread: spreadOf(row, rounds) });
+    for (const row of scenario.rows) measured.push({ row, spread: spreadOfRow(row, rounds) });
   }
   return measured;
 }

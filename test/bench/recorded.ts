@@ -1,6 +1,6 @@
 /** The figures that were recorded last: `recorded.json`, in the repository. */
 import { readFile, writeFile } from "node:fs/promises";
-import type { Spread } from "./rounds.ts";
+import type { Spread } from "../support/spread.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 export interface Recorded {

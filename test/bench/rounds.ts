@@ -1,12 +1,7 @@
 /** Runs a scenario round by round, the subjects in turn within each, so that all see the same machine. */
+import { type Spread, spreadOf } from "../support/spread.ts";
 import type { Figures, Row, Scenario } from "./scenario/scenario.ts";
 import type { SubjectName } from "./subject/subject.ts";
-
-export interface Spread {
-  median: number;
-  min: number;
-  max: number;
-}
 
 /** Each subject's figures of one round. */
 export type Round = Partial<Record<SubjectName, Figures>>;
@@ -33,19 +28,13 @@ export async function runRounds(
 }
 
 /** A row's value over all rounds; `undefined` when what it compares with was not measured. */
-export function spreadOf(row: Row, rounds: readonly Round[]): Spread | undefined {
+export function spreadOfRow(row: Row, rounds: readonly Round[]): Spread | undefined {
   const values = rounds.flatMap((round) => {
     const own = round[row.subject]?.[row.figure];
     const other = row.ratio ? round.mosquitto?.[row.figure] : 1;
     return own === undefined || other === undefined ? [] : [own / other];
   });
-  if (values.length === 0) return undefined;
-  values.sort((a, b) => a - b);
-  return {
-    median: values[values.length >> 1] as number,
-    min: values[0] as number,
-    max: values[values.length - 1] as number,
-  };
+  return values.length === 0 ? undefined : spreadOf(values);
 }
 
 /** Three figures are more than the noise leaves. */

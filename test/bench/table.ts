@@ -1,6 +1,8 @@
 /** The result as a Markdown table, with what was recorded before beside it. */
+
+import type { Spread } from "../support/spread.ts";
 import type { Recorded } from "./recorded.ts";
-import { rounded, type Spread } from "./rounds.ts";
+import { rounded } from "./rounds.ts";
 import type { Row } from "./scenario/scenario.ts";
 import type { Surroundings } from "./surroundings.ts";
 

@@ -10,8 +10,7 @@ import {
 } from "../../broker/src/commands/authority.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { type AnyPacket, MqttClient } from "../support/mqtt-client.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../support/teardown.ts";
 
 export interface Certificates {
   dir: string;

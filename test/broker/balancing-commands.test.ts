@@ -1,13 +1,8 @@
 import { test } from "tap";
-import { startBroker, type TestBroker } from "../support/broker.ts";
+import { declared, startBroker, type TestBroker } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import { operate } from "../support/operate.ts";
 import type { Line } from "../support/program.ts";
-
-const declared = (said: object = {}) => [
-  "--pools",
-  JSON.stringify([{ name: "p", filters: ["ticks/#"], ...said }]),
-];
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into reports of every kind
 const poolsOf = ({ dataDir }: TestBroker): any[] =>

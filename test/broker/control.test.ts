@@ -1,15 +1,15 @@
 import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "tap";
-import { startBroker, temporaryDirectory } from "../support/broker.ts";
+import { declared, startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import { operate } from "../support/operate.ts";
 import { startProgram } from "../support/program.ts";
 
-const pools = JSON.stringify([{ name: "p", filters: ["ticks/#"], maxDeliveries: 1 }]);
+const pool = declared({ maxDeliveries: 1 });
 
 test("pools shows members and backlog, as a table and as JSON", async (t) => {
-  const { port, dataDir } = await startBroker(t, { args: ["--pools", pools, "--broker-id", "gateway"] });
+  const { port, dataDir } = await startBroker(t, { args: [...pool, "--broker-id", "gateway"] });
   const member = await MqttClient.connect(t, port, "member-1");
   await member.subscribe("$share/p/ticks/#");
   const publisher = await MqttClient.connect(t, port, "publisher");
@@ -46,7 +46,7 @@ test("pools delete takes an undeclared pool without members, and refuses one wit
 
 test("dead letters are listed, survive a restart, are replayed and purged", async (t) => {
   const dataDir = await temporaryDirectory(t);
-  const first = await startBroker(t, { dataDir, args: ["--pools", pools] });
+  const first = await startBroker(t, { dataDir, args: pool });
   const fail = async (port: number, count: number): Promise<void> => {
     const member = await MqttClient.connect(t, port, "member");
     await member.subscribe("$share/p/ticks/#");
@@ -66,7 +66,7 @@ test("dead letters are listed, survive a restart, are replayed and purged", asyn
   // One more commit: up to then the settled originals may come again after a crash.
   await publisher.publish("last/x", "kept", { retain: true });
   await first.program.stop("SIGKILL");
-  const second = await startBroker(t, { dataDir, args: ["--pools", pools] });
+  const second = await startBroker(t, { dataDir, args: pool });
   const listed = JSON.parse(operate(dataDir, "dead", "list", "p", "--json").stdout);
   t.same(
     listed.map(({ topic, payload, attempts }: Record<string, unknown>) => [topic, payload, attempts]),

@@ -1,9 +1,9 @@
 import { test } from "tap";
-import { startBroker } from "../support/broker.ts";
+import { declared, startBroker } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 
 const share = "$share/p/ticks/#";
-const args = ["--broker-id", "a", "--pools", JSON.stringify([{ name: "p", filters: ["ticks/#"] }])];
+const args = ["--broker-id", "a", ...declared()];
 
 async function stateOf(client: MqttClient): Promise<string> {
   return JSON.parse(await client.receive()).state;

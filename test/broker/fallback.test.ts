@@ -3,13 +3,13 @@ import { startBroker, type TestBroker } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import { operate } from "../support/operate.ts";
 import type { Line } from "../support/program.ts";
+import type { Teardown } from "../support/teardown.ts";
 
 const pools = (afterMs: number) =>
   JSON.stringify([
     { name: "main", filters: ["ticks/#"], fallback: { pool: "overflow", afterMs } },
     { name: "overflow", filters: ["other/#"] },
   ]);
-type Teardown = Parameters<typeof startBroker>[0];
 const inMain = "$share/main/ticks/#";
 const inOverflow = "$share/overflow/other/#";
 

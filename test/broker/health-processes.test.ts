@@ -1,12 +1,7 @@
 import { test } from "tap";
-import { startBroker, type TestBroker } from "../support/broker.ts";
+import { declared, startBroker, type TestBroker } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import { type Line, startProgram } from "../support/program.ts";
-
-const declared = (said: object = {}) => [
-  "--pools",
-  JSON.stringify([{ name: "p", filters: ["ticks/#"], ...said }]),
-];
 
 const healthOf = ({ program }: TestBroker, clientId: string, to: string): Promise<Line> =>
   program.line((line) => line.event === "member.health" && line.clientId === clientId && line.to === to);

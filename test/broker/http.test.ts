@@ -12,8 +12,7 @@ import { ProcessMetrics } from "../../shared/src/http/process-metrics.ts";
 import { startBroker } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import { startProgram } from "../support/program.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../support/teardown.ts";
 
 async function startWithHttp(t: Teardown) {
   const broker = await startBroker(t, { args: ["--http", "127.0.0.1:0"] });

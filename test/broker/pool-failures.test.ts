@@ -1,11 +1,11 @@
 import { test } from "tap";
-import { startBroker, temporaryDirectory } from "../support/broker.ts";
+import { declared, startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 
 const share = "$share/p/ticks/#";
 
 function pool(options: object): { args: string[] } {
-  return { args: ["--pools", JSON.stringify([{ name: "p", filters: ["ticks/#"], ...options }])] };
+  return { args: declared(options) };
 }
 
 const reject = (client: MqttClient, id: string, packetId: number): number =>

@@ -9,7 +9,7 @@ import type { Delivery } from "../../broker/src/pool/delivery.ts";
 import type { Receiver } from "../../broker/src/pool/member.ts";
 import { Pool } from "../../broker/src/pool/pool.ts";
 import { createStrategy } from "../../broker/src/strategy/index.ts";
-import { startBroker } from "../support/broker.ts";
+import { declared, startBroker } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 
 /** A member's connection in which the test decides what is answered. */
@@ -201,8 +201,7 @@ test("in an ordered pool a key's messages are first handled in order, at one mem
 });
 
 test("a slow member delays only its own keys", async (t) => {
-  const pools = JSON.stringify([{ name: "p", filters: ["ticks/#"], ordering: "key", key: "symbol" }]);
-  const { port } = await startBroker(t, { args: ["--pools", pools] });
+  const { port } = await startBroker(t, { args: declared({ ordering: "key", key: "symbol" }) });
   const slow = await MqttClient.connect(t, port, "slow");
   await slow.subscribe("$share/p/ticks/#");
   const publisher = await MqttClient.connect(t, port, "publisher");
@@ -223,8 +222,7 @@ test("a slow member delays only its own keys", async (t) => {
 });
 
 test("in an ordered pool a member that times out is disconnected before its keys move", async (t) => {
-  const pools = JSON.stringify([{ name: "p", filters: ["ticks/#"], ordering: "key", ackTimeoutMs: 300 }]);
-  const { port, program } = await startBroker(t, { args: ["--pools", pools] });
+  const { port, program } = await startBroker(t, { args: declared({ ordering: "key", ackTimeoutMs: 300 }) });
   const stuck = await MqttClient.connect(t, port, "stuck");
   await stuck.subscribe("$share/p/ticks/#");
   const publisher = await MqttClient.connect(t, port, "publisher");

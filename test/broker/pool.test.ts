@@ -1,5 +1,5 @@
 import { test } from "tap";
-import { startBroker } from "../support/broker.ts";
+import { declared, startBroker } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 
 const share = "$share/p/ticks/#";
@@ -113,8 +113,7 @@ test("a member that reports draining gets nothing new and finishes what it has",
 });
 
 test("a declared pool keeps its messages without members, and its filters decide which", async (t) => {
-  const pools = JSON.stringify([{ name: "p", filters: ["ticks/#"], strategy: "round_robin" }]);
-  const { port } = await startBroker(t, { args: ["--pools", pools] });
+  const { port } = await startBroker(t, { args: declared({ strategy: "round_robin" }) });
   const publisher = await MqttClient.connect(t, port, "publisher");
   for (let number = 0; number < 3; number++) await publisher.publish("ticks/v/s/x", `m${number}`);
   await publisher.publish("elsewhere", "not for the pool");
@@ -125,8 +124,7 @@ test("a declared pool keeps its messages without members, and its filters decide
 });
 
 test("a full declared pool withholds the PUBACKs of who feeds it, and only those, until it is relieved", async (t) => {
-  const pools = JSON.stringify([{ name: "p", filters: ["ticks/#"], maxBacklogBytes: "4kB" }]);
-  const { port, program } = await startBroker(t, { args: ["--pools", pools] });
+  const { port, program } = await startBroker(t, { args: declared({ maxBacklogBytes: "4kB" }) });
   const publisher = await MqttClient.connect(t, port, "publisher");
   let acknowledged = 0;
   for (;;) {

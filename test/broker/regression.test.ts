@@ -2,6 +2,7 @@
 import { test } from "tap";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
+import { pause } from "../support/time.ts";
 
 const memory = ["--durability", "memory"];
 const pools = (options: object): string[] => [
@@ -11,7 +12,6 @@ const pools = (options: object): string[] => [
 const share = "$share/p/x/#";
 const texts = (client: MqttClient): string[] =>
   client.inbox.filter(({ cmd }) => cmd === "publish").map(({ payload }) => payload.toString());
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 test("a session that ends and begins again within one commit keeps the journal working", async (t) => {
   const { port } = await startBroker(t);

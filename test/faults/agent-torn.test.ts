@@ -5,10 +5,10 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "tap";
-import { movable } from "../../agent/src/buffer/chunk.ts";
 import type { Commit } from "../../agent/src/buffer/protocol.ts";
 import { Store } from "../../agent/src/buffer/store.ts";
 import { temporaryDirectory } from "../support/broker.ts";
+import { commitOf } from "../support/buffer-commit.ts";
 
 /** How many of the boundaries are looked at; `npm run soak` asks for all. */
 const share = Number(process.env.TORN_SHARE ?? 0.05);
@@ -44,35 +44,12 @@ function noise(seed: number): string {
 
 function commitNumber(number: number): Commit {
   const first = (number - 1) * ticksOfCommit + 1;
-  const last = number * ticksOfCommit;
   const positions = Array.from({ length: ticksOfCommit }, (_, n) => first + n);
-  return {
-    chunk: {
-      first,
-      ...movable({
-        payloads: new TextEncoder().encode(`${positions.map(payloadOf).join("\n")}\n`),
-        streamIds: new Uint32Array(ticksOfCommit).fill(1),
-      }),
-      ranges: [{ streamId: 1, fromSeq: first, toSeq: last }],
-      uptimeMs: number,
-      wallMs: number,
-    },
-    streams: [{ id: 1, venue: "v", symbol: "S", seq: last, reserved: last + 256 }],
-    done: [0, 0],
-    uptimeMs: number,
-    dropped: [],
-    told: [],
-    forgotten: { ids: [], seq: 0 },
-    bounds: {
-      maxBytes: 2 ** 40,
-      minFreeDiskBytes: 0,
-      keepFromUptimeMs: 0,
-      keepBytes: 0,
-      expireBeforeUptimeMs: 0,
-      evict: false,
-      evictable: [1, 1],
-    },
-  };
+  const payloads = `${positions.map(payloadOf).join("\n")}\n`;
+  return commitOf({
+    ...{ venue: "v", symbol: "S", first, payloads, count: ticksOfCommit },
+    ...{ uptimeMs: number, wallMs: number, reserve: 256 },
+  });
 }
 
 function snapshot(directory: string): Files {

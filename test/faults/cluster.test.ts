@@ -1,17 +1,16 @@
 import { test } from "tap";
-import { startBroker, type TestBroker } from "../support/broker.ts";
+import { declared, startBroker, type TestBroker } from "../support/broker.ts";
 import { skipUnless } from "../support/debian.ts";
+import { between } from "../support/random.ts";
 import { startRedis } from "../support/redis.ts";
-import { Ledger, runPublisher, runReader } from "./ledger.ts";
+import { pause } from "../support/time.ts";
+import { endLoad, Ledger, runPublisher, runReader } from "./ledger.ts";
 
 const skip = skipUnless("redis-server", "redis-server");
 /** Some seconds in `npm test`; `npm run soak` asks for more. */
 const chaosMs = Number(process.env.CLUSTER_CHAOS_MS ?? 20_000);
 const share = "$share/p/ticks/#";
 const ids = ["a", "b", "c"];
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const between = (least: number, most: number): number => least + Math.random() * (most - least);
 
 test(`brokers and Redis killed and stopped at random for ${chaosMs / 1_000} s: nothing acknowledged is lost`, {
   skip,
@@ -20,7 +19,7 @@ test(`brokers and Redis killed and stopped at random for ${chaosMs / 1_000} s: n
   let redis = await startRedis(t);
   const { url, port: redisPort, directory } = redis;
   const start = (id: string, port?: number): Promise<TestBroker> => {
-    const pools = ["--pools", JSON.stringify([{ name: "p", filters: ["ticks/#"], maxDeliveries: 1_000 }])];
+    const pools = declared({ maxDeliveries: 1_000 });
     const args = ["--durability", "cluster", "--redis", url, "--broker-id", id, ...pools];
     return startBroker(t, { args, ...(port === undefined ? {} : { port }) });
   };
@@ -44,11 +43,6 @@ test(`brokers and Redis killed and stopped at random for ${chaosMs / 1_000} s: n
     runPublisher(t, ledger, { port, id: `publisher-${at}`, topic: `ticks/v/s/${at}`, rate: 400 }),
   );
 
-  const stopFor = async (child: { kill(signal: NodeJS.Signals): boolean }, ms: number): Promise<void> => {
-    child.kill("SIGSTOP");
-    await pause(ms);
-    child.kill("SIGCONT");
-  };
   const restart = async (at: number): Promise<void> => {
     const { port, program } = brokers[at] as TestBroker;
     await program.stop("SIGKILL");
@@ -56,13 +50,13 @@ test(`brokers and Redis killed and stopped at random for ${chaosMs / 1_000} s: n
   };
   const faults: Record<string, (at: number) => Promise<void>> = {
     "kill -9 of a broker": restart,
-    "a broker stopped": (at) => stopFor((brokers[at] as TestBroker).program.child, between(200, 3_000)),
+    "a broker stopped": (at) => (brokers[at] as TestBroker).program.freeze(between(200, 3_000)),
     "kill -9 of Redis": async () => {
       await redis.program.stop("SIGKILL");
       await pause(between(0, 1_500));
       redis = await startRedis(t, { port: redisPort, directory });
     },
-    "Redis stopped": () => stopFor(redis.program.child, between(200, 2_000)),
+    "Redis stopped": () => redis.program.freeze(between(200, 2_000)),
   };
   const counts = new Map<string, number>();
   const endMs = performance.now() + chaosMs;
@@ -74,14 +68,7 @@ test(`brokers and Redis killed and stopped at random for ${chaosMs / 1_000} s: n
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   await pause(1_000);
-  await Promise.all(publishers.map((publisher) => publisher.stop()));
   t.comment(Array.from(counts, ([name, times]) => `${times} × ${name}`).join(", "));
-  const count = ledger.acknowledged.size;
-  for (const reader of ["pool", "plain"]) {
-    await ledger.complete(reader);
-    const repeats = ledger.repeats(reader);
-    t.same(ledger.missing(reader), [], `${reader}: ${count} acknowledged, ${repeats} repeats`);
-  }
-  t.ok(count > chaosMs / 10, "work went on between the faults");
-  await Promise.all([...readers, plain].map((reader) => reader.stop()));
+  await endLoad(t, ledger, { publishers, readers: [...readers, plain] }, ["pool", "plain"]);
+  t.ok(ledger.acknowledged.size > chaosMs / 10, "work went on between the faults");
 });

@@ -2,28 +2,20 @@
  * Brokers and the primary killed with -9 and stopped at random, one failure at a time, with Sentinel and every message on
  * replicas before its PUBACK: on all that there are, and on one of two, as deploy/cluster has it.
  */
-import { spawnSync } from "node:child_process";
 import { type Test, test } from "tap";
-import { startBroker, type TestBroker } from "../support/broker.ts";
+import { declared, startBroker, type TestBroker } from "../support/broker.ts";
 import { skipUnless } from "../support/debian.ts";
-import type { Program } from "../support/program.ts";
-import { startRedis, startReplica, startSentinels, type TestRedis } from "../support/redis.ts";
-import { Ledger, runPublisher, runReader, type Span } from "./ledger.ts";
+import { between } from "../support/random.ts";
+import { cli, startRedis, startReplica, startSentinels, type TestRedis } from "../support/redis.ts";
+import { pause, until } from "../support/time.ts";
+import { endLoad, Ledger, runPublisher, runReader, type Span } from "./ledger.ts";
 
 const skip = skipUnless("redis-server", "redis-server");
 /** Seconds in `npm test`; `npm run soak` asks for five minutes. */
 const chaosMs = Number(process.env.CLUSTER_CHAOS_MS ?? 8_000);
 const ids = ["a", "b", "c"];
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const between = (least: number, most: number): number => least + Math.random() * (most - least);
 const one = <T>(of: readonly T[]): T => of[Math.floor(Math.random() * of.length)] as T;
-
-async function stopFor({ child }: Program, ms: number): Promise<void> {
-  child.kill("SIGSTOP");
-  await pause(ms);
-  child.kill("SIGCONT");
-}
 
 /** Longest pauses by what had happened. */
 class Pauses {
@@ -54,12 +46,12 @@ async function chaos(t: Test, replicas: number): Promise<void> {
   while (servers.length <= replicas) servers.push(await startReplica(t, first));
   const { url, ports } = await startSentinels(t, first.port);
   const primary = (): TestRedis => {
-    const args = ["-p", String(ports[0]), "SENTINEL", "get-master-addr-by-name", "primary"];
-    const [, port] = spawnSync("redis-cli", args, { encoding: "utf8" }).stdout.split("\n");
+    const sentinel = { port: ports[0] as number };
+    const [, port] = cli(sentinel, "SENTINEL", "get-master-addr-by-name", "primary").split("\n");
     return servers.find((server) => server.port === Number(port)) as TestRedis;
   };
   const start = (id: string, port = 0): Promise<TestBroker> => {
-    const pools = ["--pools", JSON.stringify([{ name: "p", filters: ["ticks/#"], maxDeliveries: 1_000 }])];
+    const pools = declared({ maxDeliveries: 1_000 });
     const engine = ["--durability", "cluster", "--redis", url, "--cluster-min-replicas", "1"];
     return startBroker(t, { args: [...engine, "--broker-id", id, ...pools], port });
   };
@@ -97,17 +89,13 @@ async function chaos(t: Test, replicas: number): Promise<void> {
       await pause(1_500);
       brokers[at] = await start(ids[at] as string, port);
     },
-    "the primary stopped": () => stopFor(primary().program, between(200, 4_000)),
-    "a broker stopped": () => stopFor(one(brokers).program, between(200, 3_000)),
+    "the primary stopped": () => primary().program.freeze(between(200, 4_000)),
+    "a broker stopped": () => one(brokers).program.freeze(between(200, 3_000)),
   };
   /** All replicas have what is acknowledged again: the next failure is a single one. */
   const recovered = async (): Promise<void> => {
     const { size } = ledger.acknowledged;
-    const deadlineMs = performance.now() + 30_000;
-    while (ledger.acknowledged.size < size + 200) {
-      if (performance.now() > deadlineMs) throw new Error("nothing is acknowledged any more");
-      await pause(20);
-    }
+    await until(() => ledger.acknowledged.size >= size + 200, 30_000);
   };
 
   const counts = new Map<string, number>();
@@ -129,10 +117,7 @@ async function chaos(t: Test, replicas: number): Promise<void> {
     spans[name.includes("primary") ? "primary" : "broker"].push({ fromMs, toMs: performance.now() });
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
-  await Promise.all(publishers.map((publisher) => publisher.stop()));
-  await ledger.complete("pool");
-  const { size } = ledger.acknowledged;
-  t.same(ledger.missing("pool"), [], `${size} acknowledged, ${ledger.repeats("pool")} repeats`);
+  await endLoad(t, ledger, { publishers, readers });
   t.comment(Array.from(counts, ([name, times]) => `${times} × ${name}`).join(", "));
   for (const [whose, times] of Object.entries(spans)) {
     if (times.length === 0) continue;
@@ -140,6 +125,5 @@ async function chaos(t: Test, replicas: number): Promise<void> {
     t.comment(`${share} % of what was due around faults of a ${whose} completed within a second`);
   }
   t.comment(`longest pauses: ${pauses.text}`);
-  t.ok(size > chaosMs / 20, "work went on between the faults");
-  await Promise.all(readers.map((reader) => reader.stop()));
+  t.ok(ledger.acknowledged.size > chaosMs / 20, "work went on between the faults");
 }

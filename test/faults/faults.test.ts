@@ -2,19 +2,14 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "tap";
-import { startBroker, temporaryDirectory } from "../support/broker.ts";
+import { declared, startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
-import { Ledger, runPublisher, runReader } from "./ledger.ts";
+import { pause } from "../support/time.ts";
+import { endLoad, Ledger, runPublisher, runReader } from "./ledger.ts";
 
 /** 2 in `npm test`; `npm run soak` asks for more. */
 const rounds = Number(process.env.FAULT_ROUNDS ?? 2);
 const share = "$share/p/ticks/#";
-const declared = (options: object = {}): string[] => [
-  "--pools",
-  JSON.stringify([{ name: "p", filters: ["ticks/#"], ...options }]),
-];
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 test(`kill -9 of the broker at ${rounds} random moments under load: nothing acknowledged is lost`, async (t) => {
   const dataDir = await temporaryDirectory(t);
   let broker = await startBroker(t, { dataDir, args: declared() });
@@ -36,20 +31,10 @@ test(`kill -9 of the broker at ${rounds} random moments under load: nothing ackn
     broker = await startBroker(t, { port, dataDir, args: declared() });
   }
   await pause(500);
-  await Promise.all(publishers.map((publisher) => publisher.stop()));
-  for (const reader of ["pool", "plain"]) {
-    await ledger.complete(reader);
-    const repeats = ledger.repeats(reader);
-    const count = ledger.acknowledged.size;
-    t.same(
-      ledger.missing(reader),
-      [],
-      `${reader}: ${count} acknowledged, ${repeats} repeats in ${rounds} rounds`,
-    );
-    // 100 ms of settlements, what was in flight, and what publishers sent again.
-    t.ok(repeats < Math.max(200, count / 2), "repeats are few");
-  }
-  await Promise.all(readers.map((reader) => reader.stop()));
+  await endLoad(t, ledger, { publishers, readers }, ["pool", "plain"]);
+  // 100 ms of settlements, what was in flight, and what publishers sent again.
+  const few = Math.max(200, ledger.acknowledged.size / 2);
+  for (const reader of ["pool", "plain"]) t.ok(ledger.repeats(reader) < few, "repeats are few");
 });
 
 test("members that crash during load lose nothing, and nothing becomes a dead letter for a single crash", async (t) => {
@@ -61,15 +46,8 @@ test("members that crash during load lose nothing, and nothing becomes a dead le
   );
   const publisher = runPublisher(t, ledger, { port, id: "a", topic: "ticks/v/s/a" });
   await pause(2_000);
-  await publisher.stop();
-  await ledger.complete("pool");
-  t.same(
-    ledger.missing("pool"),
-    [],
-    `${ledger.acknowledged.size} acknowledged, ${ledger.repeats("pool")} repeats`,
-  );
+  await endLoad(t, ledger, { publishers: [publisher], readers: [steady, ...crashing] });
   t.notOk(program.lines.some(({ event }) => event === "delivery.dead"));
-  await Promise.all([steady, ...crashing].map((reader) => reader.stop()));
 });
 
 test("a member that stops reading and one that never acknowledges hold back only what they hold", async (t) => {
@@ -102,15 +80,10 @@ test("a broker stopped for three seconds and continued loses nobody and nothing"
   }, 300);
   t.teardown(() => clearInterval(pings));
   await pause(500);
-  program.child.kill("SIGSTOP");
-  await pause(3_000);
-  program.child.kill("SIGCONT");
+  await program.freeze(3_000);
   await pause(1_000);
   t.equal(idle.isClosed, false, "a client that kept pinging is not taken for dead");
-  await publisher.stop();
-  await ledger.complete("pool");
-  t.same(ledger.missing("pool"), []);
-  await reader.stop();
+  await endLoad(t, ledger, { publishers: [publisher], readers: [reader] });
 });
 
 test("ten times more than members can take: memory and backlog stay bounded, nothing is lost", async (t) => {
@@ -138,9 +111,7 @@ test("ten times more than members can take: memory and backlog stay bounded, not
   await Promise.all(publishers.map((publisher) => publisher.stop()));
   await reader.stop();
   const quick = runReader(t, ledger, { port, id: "quick", filter: share, reader: "pool" });
-  await ledger.complete("pool");
-  t.same(ledger.missing("pool"), [], `${ledger.acknowledged.size} acknowledged`);
-  await quick.stop();
+  await endLoad(t, ledger, { publishers: [], readers: [quick] });
 });
 
 const mayMount = process.getuid?.() === 0 && spawnSync("unshare", ["-m", "true"]).status === 0;
@@ -166,8 +137,5 @@ test("a full disk: no PUBACK for what is not stored, and delivering what is on i
   t.ok(stored > 50, `${stored} acknowledged before the disk was full`);
   const reader = runReader(t, ledger, { port, id: "member", filter: share, reader: "pool" });
   while (ledger.acknowledged.size < stored + 200) await pause(20);
-  await publisher.stop();
-  await ledger.complete("pool");
-  t.same(ledger.missing("pool"), [], `${ledger.acknowledged.size} acknowledged in the end`);
-  await reader.stop();
+  await endLoad(t, ledger, { publishers: [publisher], readers: [reader] });
 });

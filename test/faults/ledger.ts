@@ -2,12 +2,12 @@
  * Load that remembers: what was acknowledged to whom, and who received what how often and when. Clients come back by
  * themselves.
  */
+import type { Test } from "tap";
 import { MqttClient } from "../support/mqtt-client.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../support/teardown.ts";
+import { pause } from "../support/time.ts";
 
 const retryMs = 50;
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A message that is received later than this after it was to be sent was not served. */
 const servedWithinMs = 1_000;
@@ -261,4 +261,29 @@ export function runReader(t: Teardown, ledger: Ledger, options: ReaderOptions): 
       client.drop();
     }
   });
+}
+
+export interface Load {
+  publishers: readonly Running[];
+  readers: readonly Running[];
+}
+
+/**
+ * Ends the publishers, sees to it that everything they had acknowledged has been received, and ends the readers.
+ * @param names the readers', as the ledger has them
+ */
+export async function endLoad(
+  t: Pick<Test, "same">,
+  ledger: Ledger,
+  { publishers, readers }: Load,
+  names: readonly string[] = ["pool"],
+): Promise<void> {
+  await Promise.all(publishers.map((publisher) => publisher.stop()));
+  const { size } = ledger.acknowledged;
+  for (const name of names) {
+    await ledger.complete(name);
+    const repeats = ledger.repeats(name);
+    t.same(ledger.missing(name), [], `${name}: ${size} acknowledged, ${repeats} repeats`);
+  }
+  await Promise.all(readers.map((reader) => reader.stop()));
 }

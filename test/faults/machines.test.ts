@@ -14,25 +14,14 @@ import { temporaryDirectory } from "../support/broker.ts";
 import { skipUnless } from "../support/debian.ts";
 import { Network, skipWithoutNetworks } from "../support/network.ts";
 import { type Program, startCommand, startProgramBehind } from "../support/program.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../support/teardown.ts";
+import { until } from "../support/time.ts";
 
 const skip = skipUnless("redis-server", "redis-server") || skipWithoutNetworks;
 const files = new URL("../../deploy/cluster/machine/", import.meta.url);
 const launcher = fileURLToPath(new URL("../../broker/bin/equipoise-broker.mjs", import.meta.url));
 const sample = "deploy/demo/sample/spot_btcusdt_20240808.trades.txt.gz";
 const machines = ["m1", "m2", "m3"];
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function until(what: () => boolean | Promise<boolean>, waitMs = 30_000): Promise<number> {
-  const beganMs = performance.now();
-  while (!(await what())) {
-    if (performance.now() - beganMs > waitMs) throw new Error(`not so within ${waitMs} ms: ${what}`);
-    await pause(20);
-  }
-  return Math.round(performance.now() - beganMs);
-}
 
 async function run(command: string, args: readonly string[]): Promise<string> {
   const { NODE_OPTIONS: _, ...env } = process.env;

@@ -4,9 +4,9 @@ import { joinPool } from "../../shared/src/client/index.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { here, type Network } from "../support/network.ts";
 import { type Line, type Program, startProgramBehind } from "../support/program.ts";
-import { pause, skip, startCluster, until } from "./cluster-network.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../support/teardown.ts";
+import { pause, until } from "../support/time.ts";
+import { skip, startCluster } from "./cluster-network.ts";
 
 const keepaliveS = 3;
 const sample = "deploy/demo/sample/spot_btcusdt_20240808.trades.txt.gz";

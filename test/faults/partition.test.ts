@@ -3,15 +3,15 @@ import { test } from "tap";
 import { MqttClient } from "../support/mqtt-client.ts";
 import { Network } from "../support/network.ts";
 import type { Program } from "../support/program.ts";
-import { pause, port, skip, startBroker, startCluster, startEngine, until } from "./cluster-network.ts";
-import { Ledger, runPublisher, runReader } from "./ledger.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../support/teardown.ts";
+import { pause, until } from "../support/time.ts";
+import { port, skip, startBroker, startCluster, startEngine } from "./cluster-network.ts";
+import { endLoad, Ledger, type Load, runPublisher, runReader } from "./ledger.ts";
 
 const share = "$share/p/ticks/#";
 
 /** Publishers and members at two brokers. */
-function startLoad(t: Teardown, ledger: Ledger, places: readonly { host: string; port: number }[]) {
+function startLoad(t: Teardown, ledger: Ledger, places: readonly { host: string; port: number }[]): Load {
   const readers = places.map((place, at) =>
     runReader(t, ledger, { ...place, id: `member-${at}`, filter: share, reader: "pool" }),
   );
@@ -41,7 +41,7 @@ test("a broker cut off from Redis says so within a second, keeps its connections
   const { network, a, b } = await startCluster(t);
   const stateOf = await listen(t, a, "a");
   const ledger = new Ledger();
-  const { readers, publishers } = startLoad(t, ledger, [a, b]);
+  const load = startLoad(t, ledger, [a, b]);
   await until(() => ledger.acknowledged.size > 200 && stateOf() === "up");
   ledger.forgetPauses();
   network.part("a", "redis");
@@ -56,14 +56,7 @@ test("a broker cut off from Redis says so within a second, keeps its connections
   const upMs = await until(() => stateOf() === "up");
   await pause(1_000);
   t.equal(count(a.program, "connection.closed"), 0, `nobody was cut off; up ${upMs} ms after the healing`);
-  await Promise.all(publishers.map((publisher) => publisher.stop()));
-  await ledger.complete("pool");
-  t.same(
-    ledger.missing("pool"),
-    [],
-    `${ledger.acknowledged.size} acknowledged, ${ledger.repeats("pool")} repeats`,
-  );
-  await Promise.all(readers.map((reader) => reader.stop()));
+  await endLoad(t, ledger, load);
 });
 
 test("a primary cut off from its replica: nothing is acknowledged, everybody stays, and it goes on by itself", {
@@ -77,7 +70,7 @@ test("a primary cut off from its replica: nothing is acknowledged, everybody sta
   const a = await startBroker(t, network, "a", ["--redis", redis.url, "--cluster-min-replicas", "1"]);
   const stateOf = await listen(t, a, "a");
   const ledger = new Ledger();
-  const { readers, publishers } = startLoad(t, ledger, [a]);
+  const load = startLoad(t, ledger, [a]);
   await until(() => ledger.acknowledged.size > 100 && stateOf() === "up");
   network.part("redis", "replica");
   const degradedMs = await until(() => stateOf() === "degraded");
@@ -89,12 +82,5 @@ test("a primary cut off from its replica: nothing is acknowledged, everybody sta
   const upMs = await until(() => stateOf() === "up");
   await until(() => ledger.acknowledged.size > before + 200);
   t.equal(count(a.program, "connection.closed"), 0, `nobody was cut off; up ${upMs} ms after the healing`);
-  await Promise.all(publishers.map((publisher) => publisher.stop()));
-  await ledger.complete("pool");
-  t.same(
-    ledger.missing("pool"),
-    [],
-    `${ledger.acknowledged.size} acknowledged, ${ledger.repeats("pool")} repeats`,
-  );
-  await Promise.all(readers.map((reader) => reader.stop()));
+  await endLoad(t, ledger, load);
 });

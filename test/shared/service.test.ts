@@ -1,10 +1,11 @@
 import { test } from "tap";
 import { startCommand } from "../support/program.ts";
+import type { Teardown } from "../support/teardown.ts";
 
 const service = new URL("../../shared/src/index.ts", import.meta.url).href;
 
 /** A process that runs a service made of the given source. */
-function run(t: { teardown(callback: () => unknown): unknown }, body: string, shutdownTimeoutMs = 5_000) {
+function run(t: Teardown, body: string, shutdownTimeoutMs = 5_000) {
   const source = `
     import { EquipoiseError, runService } from ${JSON.stringify(service)};
     const say = (event) => process.stdout.write(JSON.stringify({ event }) + "\\n");

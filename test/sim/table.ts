@@ -1,7 +1,8 @@
 /** The results for people. */
+
+import { spreadOf } from "../support/spread.ts";
 import type { Measures } from "./measures.ts";
 import type { Scenario } from "./scenario/scenario.ts";
-import { spreadOf } from "./spread.ts";
 import type { Result, Runs, Verdict } from "./verdict.ts";
 
 interface Column {

@@ -1,6 +1,7 @@
 /** What the broker's strategies must reach against the baselines: ratios of pairs that had the same seed. */
+
+import { type Spread, spreadOf } from "../support/spread.ts";
 import type { Measures } from "./measures.ts";
-import { type Spread, spreadOf } from "./spread.ts";
 import { poolPrefix } from "./system/systems.ts";
 
 /** Runs of each system in one scenario, in the order of the seeds. */

@@ -10,6 +10,7 @@ import { type Test, test } from "tap";
 import { until } from "../agent/support.ts";
 import { startBroker, type TestBroker, temporaryDirectory } from "../support/broker.ts";
 import { type Program, startCommand } from "../support/program.ts";
+import { pause } from "../support/time.ts";
 import { Link } from "./link.ts";
 import { gapWords, readStreams, StreamLedger } from "./stream-ledger.ts";
 import { slope } from "./trend.ts";
@@ -33,7 +34,6 @@ const mostHeapBytes = 3 * 2 ** 20;
 const mostResidentBytes = 24 * 2 ** 20;
 
 const program = new URL("./hasty-agent.ts", import.meta.url).pathname;
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Asks for something several times a second, and counts what is answered. */
 async function askAround(t: Test, url: string, symbols: readonly string[]) {
@@ -168,7 +168,7 @@ test(`${(simulatedMs / hourMs).toFixed(1)} simulated hours: every number is acco
   const control = new ControlClient("agent", { "data-dir": dataDir }, {});
   const waits = async (): Promise<number> =>
     (await control.ask<AgentHeartbeat>("GET", "/status")).buffer.ticks;
-  await until(async () => (await waits()) === 0);
+  await until(async () => (await waits()) === 0, Number.POSITIVE_INFINITY);
   t.equal(await agent.stop("SIGTERM"), 0, agent.stderr);
   for (let before = -1; before !== ledger.messages; await pause(2_000)) before = ledger.messages;
 

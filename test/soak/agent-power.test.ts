@@ -7,6 +7,7 @@ import { type Test, test } from "tap";
 import { startAgent, until } from "../agent/support.ts";
 import { startBroker, type TestBroker, temporaryDirectory } from "../support/broker.ts";
 import type { Program } from "../support/program.ts";
+import { pause } from "../support/time.ts";
 import { Link } from "./link.ts";
 import { gapWords, readStreams, StreamLedger } from "./stream-ledger.ts";
 
@@ -16,7 +17,6 @@ const progressCuts = 25;
 const maxLifeMs = 800;
 const symbols = ["A", "B", "C"];
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const oneOf = <T>(...choices: T[]): T => choices[Math.floor(Math.random() * choices.length)] as T;
 const digits = (): string => `1.${Math.random().toFixed(16).slice(2)}${Math.random().toFixed(16).slice(2)}`;
 

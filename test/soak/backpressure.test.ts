@@ -5,12 +5,12 @@
 import { spawn, spawnSync } from "node:child_process";
 import mqtt from "mqtt";
 import { test } from "tap";
-import { startBroker } from "../support/broker.ts";
+import { declared, startBroker } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 
 const minutes = Number(process.env.SOAK_MINUTES ?? 0.25);
 const keepaliveSeconds = 5;
-const pools = JSON.stringify([{ name: "p", filters: ["ticks/#"], maxBacklogBytes: "64kB" }]);
+const pool = declared({ maxBacklogBytes: "64kB" });
 const each = 200;
 
 const paho = `
@@ -29,7 +29,7 @@ const hasPaho = spawnSync("/usr/bin/python3", ["-c", "import paho.mqtt.client"])
 const hasMosquitto = spawnSync("sh", ["-c", "command -v mosquitto_pub"]).status === 0;
 
 test(`clients under ${minutes} minutes of backpressure stay connected, and everything arrives`, async (t) => {
-  const { port, program } = await startBroker(t, { args: ["--pools", pools] });
+  const { port, program } = await startBroker(t, { args: pool });
   const filler = await MqttClient.connect(t, port, "filler");
   for (let number = 0; !program.lines.some(({ event }) => event === "pool.pressed"); number++) {
     filler.sendPublish("ticks/filler", `filler ${number}`.padEnd(1_000));

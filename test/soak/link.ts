@@ -2,8 +2,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { type Packet, parser } from "mqtt-packet";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../support/teardown.ts";
 
 export class Link {
   readonly url: string;

@@ -2,8 +2,7 @@
 import { decodePayload } from "@equipoise/shared";
 import mqtt, { type MqttClient } from "mqtt";
 import { type Judgement, judge } from "../agent/completeness.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../support/teardown.ts";
 
 interface Kept {
   bySeq: Map<number, string>;

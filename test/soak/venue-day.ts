@@ -1,7 +1,6 @@
 /** Two venues with a daily pattern, that now and then break off, announce their end, fall silent or repeat themselves. */
 import { type VenueClient, VenueServer } from "../agent/venue-server.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../support/teardown.ts";
 
 const hourMs = 3_600_000;
 /** Trades in a second of the simulated day, on the average, per venue. */

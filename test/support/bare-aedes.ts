@@ -7,8 +7,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Aedes } from "aedes";
 import { startCommand } from "./program.ts";
+import type { Teardown } from "./teardown.ts";
 
-type Teardown = { teardown(callback: () => unknown): unknown };
 type Method = (...args: unknown[]) => Promise<unknown>;
 
 /** Most levels of a filter that it grants, as many as the broker. */

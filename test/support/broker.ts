@@ -3,8 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Program, startProgram } from "./program.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "./teardown.ts";
 
 export interface TestBroker {
   program: Program;
@@ -25,6 +24,12 @@ export interface BrokerOptions {
   dataDir?: string;
   args?: readonly string[];
 }
+
+/** The flags that declare the pool `p`, of all ticks. */
+export const declared = (options: object = {}): string[] => [
+  "--pools",
+  JSON.stringify([{ name: "p", filters: ["ticks/#"], ...options }]),
+];
 
 /** Starts a broker on the embedded durable default unless `args` say otherwise, and waits until it listens. */
 export async function startBroker(t: Teardown, options: BrokerOptions = {}): Promise<TestBroker> {

@@ -6,8 +6,7 @@ import { join } from "node:path";
 import { temporaryDirectory } from "./broker.ts";
 import { type Program, startCommand } from "./program.ts";
 import { freePort } from "./redis.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "./teardown.ts";
 
 export interface Mosquitto {
   url: string;

@@ -2,8 +2,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { generate, type Packet, parser } from "mqtt-packet";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "./teardown.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into packets of every kind
 export type AnyPacket = Record<string, any>;

@@ -5,8 +5,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { skipUnless } from "./debian.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "./teardown.ts";
 
 /** The name of the test's own host. */
 export const here = "test";

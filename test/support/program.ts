@@ -3,13 +3,13 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { Teardown } from "./teardown.ts";
+import { pause } from "./time.ts";
 
 export interface Line {
   event?: string;
   [field: string]: unknown;
 }
-
-type Teardown = { teardown(callback: () => unknown): unknown };
 
 const root = new URL("../../", import.meta.url);
 const launchers = {
@@ -60,6 +60,13 @@ export class Program {
 
   event(name: string): Promise<Line> {
     return this.line((line) => line.event === name);
+  }
+
+  /** Lets it stand still, as a machine does that has no time for it. */
+  async freeze(ms: number): Promise<void> {
+    this.child.kill("SIGSTOP");
+    await pause(ms);
+    this.child.kill("SIGCONT");
   }
 
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {

@@ -1,3 +1,6 @@
+/** Another number each time. */
+export const between = (least: number, most: number): number => least + Math.random() * (most - least);
+
 /** mulberry32: uniform in [0, 1), the same for the same seed in every run. */
 export function seededRandom(seed: number): () => number {
   let state = seed;

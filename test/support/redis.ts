@@ -1,12 +1,12 @@
 /** Debian's redis-server for tests: a process of its own on a free port, with an append-only file that is always synced. */
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { temporaryDirectory } from "./broker.ts";
 import { type Program, startCommand } from "./program.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "./teardown.ts";
 
 export interface TestRedis {
   url: string;
@@ -41,6 +41,11 @@ export async function startRedis(t: Teardown, options: RedisOptions = {}): Promi
   const program = startCommand(t, command, [...before, ...args, ...(options.args ?? [])]);
   await program.line(({ text }) => String(text).includes("Ready to accept connections"));
   return { url: `redis://${host}:${port}`, port, directory, program };
+}
+
+/** What it answers to one command. */
+export function cli({ port }: Pick<TestRedis, "port">, ...args: string[]): string {
+  return spawnSync("redis-cli", ["-p", String(port), ...args], { encoding: "utf8" }).stdout.trim();
 }
 
 /** What three Sentinels say of a primary. */

@@ -5,8 +5,8 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { generate, type Packet, parser } from "mqtt-packet";
+import type { Teardown } from "./teardown.ts";
 
-type Teardown = { teardown(callback: () => unknown): unknown };
 type Command = Packet["cmd"];
 export type Received<C extends Command> = Extract<Packet, { cmd: C }>;
 

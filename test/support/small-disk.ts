@@ -4,8 +4,7 @@ import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, rmSync, write
 import { join } from "node:path";
 import { systemCode } from "@equipoise/shared";
 import { temporaryDirectory } from "./broker.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "./teardown.ts";
 
 const pieceBytes = 64 * 1024;
 

@@ -1,8 +1,7 @@
 /** A TCP relay on which a test can stop single connections, as a firewall does that has forgotten them: no end, no reset. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "./teardown.ts";
 
 /** One connection through the relay. */
 export class WireLink {

@@ -7,6 +7,7 @@ import { test } from "tap";
 import { temporaryDirectory } from "../support/broker.ts";
 import { skipUnless } from "../support/debian.ts";
 import { type Program, startCommand } from "../support/program.ts";
+import { until } from "../support/time.ts";
 
 const example = fileURLToPath(new URL("../../deploy/cluster/cluster.ts", import.meta.url));
 const skip = skipUnless("redis-server", "redis-server");
@@ -23,13 +24,6 @@ function descendants(root: number): number[] {
 }
 
 const alive = (pids: readonly number[]): number[] => pids.filter((pid) => existsSync(`/proc/${pid}`));
-
-async function gone(pids: readonly number[], waitMs: number): Promise<number[]> {
-  const deadlineMs = performance.now() + waitMs;
-  while (alive(pids).length > 0 && performance.now() < deadlineMs)
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  return alive(pids);
-}
 
 test("the cluster loses nothing while a broker and the primary are killed with -9, and ends by itself", {
   skip,
@@ -57,7 +51,7 @@ for (const [how, signal] of [
     t.ok(children.length >= 13, "three brokers, six of Redis, four clients");
     const code = await program.stop(signal);
     t.equal(code, signal === "SIGINT" ? 0 : null, program.stderr);
-    t.same(await gone(children, signal === "SIGINT" ? 1_000 : 30_000), []);
+    await until(() => alive(children).length === 0, signal === "SIGINT" ? 1_000 : 30_000);
   });
 
 test("without redis-server one line says what to install", async (t) => {

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { test } from "tap";
+import { type Test, test } from "tap";
 import { startCommand } from "../support/program.ts";
+import { until } from "../support/time.ts";
 
 const demo = fileURLToPath(new URL("../../deploy/demo/demo.ts", import.meta.url));
 
@@ -25,27 +26,26 @@ test("the demo replays the whole recording once: all acknowledged, delivered onc
   t.equal(code, 0, program.stderr);
 });
 
-test("the demo stops cleanly when it is told to, and so do its programs", async (t) => {
+/** The demo once it delivers, and those of its programs then that are alive at any time. */
+async function startDelivering(t: Test) {
   const program = startCommand(t, process.execPath, [demo, "--speed", "50"]);
   await program.line(({ text }) => /delivered [1-9]/.test(String(text)));
-  const children = spawnSync("pgrep", ["-P", String(program.child.pid)], { encoding: "utf8" })
-    .stdout.trim()
-    .split("\n");
-  t.equal(children.length, 5, "a broker, an agent, three members");
+  const { stdout } = spawnSync("pgrep", ["-P", String(program.child.pid)], { encoding: "utf8" });
+  const children = stdout.trim().split("\n");
+  const alive = (): string[] => children.filter((pid) => spawnSync("kill", ["-0", pid]).status === 0);
+  return { program, alive };
+}
+
+test("the demo stops cleanly when it is told to, and so do its programs", async (t) => {
+  const { program, alive } = await startDelivering(t);
+  t.equal(alive().length, 5, "a broker, an agent, three members");
   t.equal(await program.stop("SIGINT"), 0);
-  const left = children.filter((pid) => spawnSync("kill", ["-0", pid]).status === 0);
-  t.same(left, []);
+  t.same(alive(), []);
 });
 
 test("when the demo is killed its programs stop by themselves", async (t) => {
-  const program = startCommand(t, process.execPath, [demo, "--speed", "50"]);
-  await program.line(({ text }) => /delivered [1-9]/.test(String(text)));
-  const children = spawnSync("pgrep", ["-P", String(program.child.pid)], { encoding: "utf8" })
-    .stdout.trim()
-    .split("\n");
+  const { program, alive } = await startDelivering(t);
+  t.equal(alive().length, 5);
   program.child.kill("SIGKILL");
-  const alive = (): boolean => children.some((pid) => spawnSync("kill", ["-0", pid]).status === 0);
-  const deadline = performance.now() + 20_000;
-  while (alive() && performance.now() < deadline) await new Promise((done) => setTimeout(done, 50));
-  t.equal(alive(), false);
+  await until(() => alive().length === 0, 20_000);
 });

@@ -1,5 +1,5 @@
 import { test } from "tap";
-import { startBroker } from "../support/broker.ts";
+import { declared, startBroker } from "../support/broker.ts";
 import { skipUnless } from "../support/debian.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import { startCommand } from "../support/program.ts";
@@ -8,8 +8,7 @@ const skip = skipUnless("mosquitto_sub", "mosquitto-clients");
 
 test("mosquitto_sub joins a pool over MQTT 3.1.1 and receives its share", { skip }, async (t) => {
   // By performance the share of a client depends on how the machine treats its process.
-  const pools = JSON.stringify([{ name: "p", filters: ["ticks/#"], strategy: "least_connections" }]);
-  const { port, program } = await startBroker(t, { args: ["--pools", pools] });
+  const { port, program } = await startBroker(t, { args: declared({ strategy: "least_connections" }) });
   const args = ["-p", String(port), "-t", "$share/p/ticks/#", "-q", "1", "-V", "311"];
   const members = ["one", "two"].map((id) => startCommand(t, "mosquitto_sub", [...args, "-i", id]));
   for (const id of ["one", "two"]) {

@@ -1,31 +1,14 @@
-import {
-  type Command,
-  ControlClient,
-  controlHelp,
-  controlOptions,
-  readArgs,
-  type TickRecord,
-  usage,
-} from "@equipoise/shared";
+import type { TickRecord } from "@equipoise/shared";
 import type { BufferStatus, StreamStatus } from "../control/agent-control.ts";
+import { answerCommand } from "./answer.ts";
 import { count, size } from "./words.ts";
 
-const help = `equipoise-agent buffer: what the running agent's buffer holds of each stream
-
-Usage: equipoise-agent buffer [OPTION …]
-
-${controlHelp("agent")}
-`;
-
-export const buffer: Command = {
-  help,
-  async run(args, env) {
-    const { values, positionals } = readArgs(args, controlOptions);
-    if (positionals.length > 0) throw usage(`buffer takes no ${positionals.join(" ")}`);
-    const status = await new ControlClient("agent", values, env).ask<BufferStatus>("GET", "/buffer");
-    process.stdout.write(values.json ? `${JSON.stringify(status)}\n` : describe(status));
-  },
-};
+export const buffer = answerCommand<BufferStatus>({
+  name: "buffer",
+  summary: "what the running agent's buffer holds of each stream",
+  path: "/buffer",
+  describe,
+});
 
 function describe({ epoch, buffer: { ticks, bytes, lost }, streams }: BufferStatus): string {
   const head = `epoch ${epoch}: ${count(ticks)} ticks wait, ${size(bytes)} on disk, ${count(lost)} lost`;

@@ -1,20 +1,6 @@
-import {
-  type AgentHeartbeat,
-  type Command,
-  ControlClient,
-  controlHelp,
-  controlOptions,
-  readArgs,
-  usage,
-} from "@equipoise/shared";
+import type { AgentHeartbeat } from "@equipoise/shared";
+import { answerCommand } from "./answer.ts";
 import { count, duration, size } from "./words.ts";
-
-const help = `equipoise-agent status: how the running agent is
-
-Usage: equipoise-agent status [OPTION …]
-
-${controlHelp("agent")}
-`;
 
 const roomWords: Record<AgentHeartbeat["buffer"]["state"], string> = {
   open: "",
@@ -22,15 +8,12 @@ const roomWords: Record<AgentHeartbeat["buffer"]["state"], string> = {
   refused: ", THE DISK TAKES NO WRITES",
 };
 
-export const status: Command = {
-  help,
-  async run(args, env) {
-    const { values, positionals } = readArgs(args, controlOptions);
-    if (positionals.length > 0) throw usage(`status takes no ${positionals.join(" ")}`);
-    const state = await new ControlClient("agent", values, env).ask<AgentHeartbeat>("GET", "/status");
-    process.stdout.write(values.json ? `${JSON.stringify(state)}\n` : describe(state));
-  },
-};
+export const status = answerCommand<AgentHeartbeat>({
+  name: "status",
+  summary: "how the running agent is",
+  path: "/status",
+  describe,
+});
 
 function describe({
   agent,

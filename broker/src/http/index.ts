@@ -1,5 +1,5 @@
 /** The HTTP endpoints, put together from the parts of the broker that they show. */
-import { type Clock, EquipoiseError, encodeFamilies, HttpServer, ProcessMetrics } from "@equipoise/shared";
+import { type Clock, Endpoints, EquipoiseError } from "@equipoise/shared";
 import { brokerFamilies, type Snapshot } from "./metrics.ts";
 import { Readiness } from "./readiness.ts";
 
@@ -16,24 +16,21 @@ export interface OperationsOptions {
 
 /** What an operator's tools ask the broker. */
 export class Operations {
-  readonly #server: HttpServer | undefined;
-  readonly #process = new ProcessMetrics();
+  readonly #endpoints: Endpoints;
   readonly #readiness: Readiness;
 
   constructor({ address, clock, snapshot, commits, degraded }: OperationsOptions) {
     this.#readiness = new Readiness(clock, commits, degraded);
-    if (address === undefined) return;
-    this.#server = new HttpServer(address, {
-      metrics: () => encodeFamilies([...brokerFamilies(snapshot()), ...this.#process.families()]),
+    this.#endpoints = new Endpoints({
+      address,
+      families: () => brokerFamilies(snapshot()),
       unreadyReason: () => this.#readiness.unreadyReason(),
     });
   }
 
   /** Answers from now on, `/readyz` with 503 until `listening`. Returns its URL, if it has one. */
   async start(): Promise<string | undefined> {
-    if (this.#server === undefined) return undefined;
-    this.#process.start();
-    return await this.#server.start();
+    return await this.#endpoints.start();
   }
 
   /** Clients can connect. */
@@ -51,7 +48,6 @@ export class Operations {
   }
 
   async stop(): Promise<void> {
-    this.#process.stop();
-    await this.#server?.stop();
+    await this.#endpoints.stop();
   }
 }

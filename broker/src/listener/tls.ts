@@ -20,7 +20,7 @@ export class TlsPassage implements Passage {
 
   /** @throws EquipoiseError EQ_TLS_UNUSABLE; what was read before stays in force */
   async reload(): Promise<void> {
-    const context = await readCertificates(this.#settings);
+    const context = readCertificates(this.#settings);
     if (this.#server !== undefined) return this.#server.setSecureContext(context);
     // Refused here, not by Node, so that the log says why.
     const requestCert = this.#settings.caFile !== undefined;

@@ -1,24 +1,23 @@
 /** Measures what a member says about itself in its heartbeat. */
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { EventLoopDelay } from "../event-loop-delay.ts";
 import type { MemberHeartbeat } from "../heartbeat.ts";
 
-const resolutionMs = 20;
 /** Weight of the newest message in the smoothed service time. */
 const newestShare = 0.1;
 
 export class Load {
-  readonly #delay = monitorEventLoopDelay({ resolution: resolutionMs });
+  readonly #delay = new EventLoopDelay();
   #serviceTimeMs: number | undefined;
   #errors = 0;
   #cpu = process.cpuUsage();
   #sinceMs = performance.now();
 
   start(): void {
-    this.#delay.enable();
+    this.#delay.start();
   }
 
   stop(): void {
-    this.#delay.disable();
+    this.#delay.stop();
   }
 
   /** One message has left the handler, after `durationMs`. */
@@ -34,14 +33,13 @@ export class Load {
   /** What has been measured since the last call. */
   report(): Omit<MemberHeartbeat, "state"> {
     const cpu = this.#cpuShare();
-    // The histogram holds whole periods of its own timer.
-    const lagMs = this.#delay.count === 0 ? 0 : this.#delay.percentile(99) / 1e6 - resolutionMs;
+    const eventLoopLagMs = round(this.#delay.quantileMs(0.99));
     this.#delay.reset();
     const errors = this.#errors;
     this.#errors = 0;
     const serviceTimeMs =
       this.#serviceTimeMs === undefined ? {} : { serviceTimeMs: round(this.#serviceTimeMs) };
-    return { ...serviceTimeMs, eventLoopLagMs: round(Math.max(0, lagMs)), cpu, errors };
+    return { ...serviceTimeMs, eventLoopLagMs, cpu, errors };
   }
 
   #cpuShare(): number {

@@ -1,4 +1,3 @@
 export { httpAddress, isLocalHttpAddress, isLoopback } from "./address.ts";
-export { encodeFamilies, type Family, type Sample } from "./exposition.ts";
-export { ProcessMetrics } from "./process-metrics.ts";
-export { HttpServer } from "./server.ts";
+export { Endpoints } from "./endpoints.ts";
+export type { Family, Sample } from "./exposition.ts";

@@ -1,21 +1,19 @@
 /** What the process itself costs: the names that Prometheus' own clients use, and the event loop's delay. */
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { EventLoopDelay } from "../event-loop-delay.ts";
 import { version } from "../version.ts";
 import type { Family } from "./exposition.ts";
 
-/** Shorter delays are the timer's own; a finer one costs measurable CPU time in an idle process. */
-const resolutionMs = 20;
 const quantiles = [0.5, 0.99, 1] as const;
 
 export class ProcessMetrics {
-  readonly #delay = monitorEventLoopDelay({ resolution: resolutionMs });
+  readonly #delay = new EventLoopDelay();
 
   start(): void {
-    this.#delay.enable();
+    this.#delay.start();
   }
 
   stop(): void {
-    this.#delay.disable();
+    this.#delay.stop();
   }
 
   /** Quantiles of the event loop's delay are of the time since the last call. */
@@ -38,18 +36,12 @@ export class ProcessMetrics {
         type: "gauge",
         samples: quantiles.map((quantile) => ({
           labels: { quantile: String(quantile) },
-          value: this.#delaySeconds(quantile),
+          value: this.#delay.quantileMs(quantile) / 1_000,
         })),
       },
     ];
     this.#delay.reset();
     return families;
-  }
-
-  #delaySeconds(quantile: number): number {
-    if (this.#delay.count === 0) return 0;
-    const delayMs = this.#delay.percentile(quantile * 100) / 1e6 - resolutionMs;
-    return Math.max(0, delayMs) / 1_000;
   }
 }
 

@@ -5,8 +5,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type Packet, parser } from "mqtt-packet";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../../support/teardown.ts";
 
 export class Acknowledgements {
   /** Monotonic milliseconds by trade id; every trade is sent once. */

@@ -1,8 +1,7 @@
 /** An agent under measurement, as a process of its own. */
 import { fileURLToPath } from "node:url";
 import { type Program, startCommand } from "../../support/program.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../../support/teardown.ts";
 
 const launcher = fileURLToPath(new URL("../../../agent/bin/equipoise-agent.mjs", import.meta.url));
 

@@ -6,24 +6,14 @@
 import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { movable } from "../../../agent/src/buffer/chunk.ts";
 import type { Commit } from "../../../agent/src/buffer/protocol.ts";
 import { Store } from "../../../agent/src/buffer/store.ts";
+import { commitOf } from "../../support/buffer-commit.ts";
 import { venueTrade } from "./trade.ts";
 
 const [directory = "", bytes = "0"] = process.argv.slice(2);
 const chunkTicks = 4_096;
 const epoch = "01M00000000000000000000000";
-const bounds = {
-  maxBytes: 2 ** 40,
-  minFreeDiskBytes: 0,
-  keepFromUptimeMs: 0,
-  keepBytes: 0,
-  expireBeforeUptimeMs: 0,
-  evict: false,
-  evictable: [1, 1],
-} as const;
-const streamIds = new Uint32Array(chunkTicks).fill(1);
 /** The prices and sizes of one chunk serve for all. */
 const head = '{"type":"trade","venue":"binance","symbol":"BTCUSDT","tradeId":"';
 const details = Array.from({ length: chunkTicks }, (_, n) => {
@@ -31,7 +21,7 @@ const details = Array.from({ length: chunkTicks }, (_, n) => {
   return `"price":"${price}","size":"${size}","side":"${side}"`;
 });
 
-function commitOf(first: number): Commit {
+function commitFrom(first: number): Commit {
   const timeUs = 1_723_161_255_342_000 + first * 1_000;
   let payloads = "";
   for (let index = 0; index < chunkTicks; index += 1) {
@@ -40,23 +30,10 @@ function commitOf(first: number): Commit {
     const seq = first + index;
     payloads += `${head}${randomUUID()}",${details[(index * 31) % chunkTicks]},${times},"agent":"bench","epoch":"${epoch}","seq":${seq}}\n`;
   }
-  const end = first + chunkTicks - 1;
-  return {
-    chunk: {
-      first,
-      ...movable({ payloads: new TextEncoder().encode(payloads), streamIds }),
-      ranges: [{ streamId: 1, fromSeq: first, toSeq: end }],
-      uptimeMs: first,
-      wallMs: timeUs / 1_000,
-    },
-    streams: [{ id: 1, venue: "binance", symbol: "BTCUSDT", seq: end, reserved: end }],
-    done: [0, 0],
-    uptimeMs: end,
-    dropped: [],
-    told: [],
-    forgotten: { ids: [], seq: 0 },
-    bounds,
-  };
+  return commitOf({
+    ...{ venue: "binance", symbol: "BTCUSDT", first, payloads, count: chunkTicks, reserve: 0 },
+    ...{ uptimeMs: first, wallMs: timeUs / 1_000 },
+  });
 }
 
 const setAsideBounds = { maxFiles: 0, maxOlderBytes: 0 };
@@ -70,7 +47,7 @@ const store = new Store({
 store.open();
 let first = 1;
 while (statSync(join(directory, "buffer.db")).size < Number(bytes)) {
-  store.commit(commitOf(first));
+  store.commit(commitFrom(first));
   first += chunkTicks;
 }
 store.close(true);

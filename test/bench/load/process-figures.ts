@@ -1,5 +1,6 @@
 /** What Linux says of a process. */
 import { existsSync, readFileSync } from "node:fs";
+import type { Teardown } from "../../support/teardown.ts";
 
 /** USER_HZ, the unit of /proc's CPU times; 100 on every Linux of today. */
 const ticksPerSecond = 100;
@@ -11,8 +12,6 @@ export function cpuUs(pid: number): number {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1e6;
 }
-
-type Teardown = { teardown(callback: () => unknown): unknown };
 
 const samplePeriodMs = 100;
 

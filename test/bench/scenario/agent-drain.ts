@@ -13,8 +13,7 @@ const megabyte = 1e6;
 const program = fileURLToPath(new URL("../agent/fill-process.ts", import.meta.url));
 
 async function measure(profileDir: string | undefined): Promise<Figures> {
-  const cleanup = new Cleanup();
-  try {
+  return await Cleanup.after(async (cleanup) => {
     const dataDir = await temporaryDirectory(cleanup);
     await startCommand(cleanup, process.execPath, [program, dataDir, String(ticks)]).event("filled");
     const broker = await startEquipoise("disk");
@@ -29,9 +28,7 @@ async function measure(profileDir: string | undefined): Promise<Figures> {
     const { acknowledged, durationMs } = await agent.event("ended");
     if (acknowledged !== ticks) throw new Error(`${acknowledged} of ${ticks} ticks were acknowledged`);
     return { perSecond: (ticks / Number(durationMs)) * 1_000, residentMb: resident() / megabyte };
-  } finally {
-    await cleanup.run();
-  }
+  });
 }
 
 const disk = { subject: "disk" } as const;

@@ -14,8 +14,7 @@ const warmUpTicks = 500;
 const ticks = 5_000;
 
 async function measure(profileDir: string | undefined): Promise<Figures> {
-  const cleanup = new Cleanup();
-  try {
+  return await Cleanup.after(async (cleanup) => {
     const broker = await startEquipoise("disk");
     cleanup.teardown(() => broker.stop());
     const acknowledgements = new Acknowledgements(broker.port);
@@ -36,9 +35,7 @@ async function measure(profileDir: string | undefined): Promise<Figures> {
       .map((atMs, n) => (acknowledgements.atMs.get(String(n)) as number) - atMs)
       .slice(warmUpTicks);
     return { p50Ms: quantile(latenciesMs, 0.5), p99Ms: quantile(latenciesMs, 0.99), cpuUsPerTick };
-  } finally {
-    await cleanup.run();
-  }
+  });
 }
 
 /** @returns when each line was written, in monotonic milliseconds */

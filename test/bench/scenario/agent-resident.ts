@@ -7,7 +7,7 @@ import { startBenchAgent, tradeLine } from "../agent/agent.ts";
 import { residentPeak } from "../load/process-figures.ts";
 import { Cleanup } from "../subject/cleanup.ts";
 import { startEquipoise } from "../subject/equipoise.ts";
-import type { Figures, Row, Scenario } from "./scenario.ts";
+import type { Figures, MeasureOptions, Row, Scenario } from "./scenario.ts";
 
 const megabyte = 1e6;
 const perSecond = 1_000;
@@ -15,11 +15,8 @@ const awayMs = 20_000;
 const drainMs = 15_000;
 const program = fileURLToPath(new URL("../agent/backlog-process.ts", import.meta.url));
 
-type Options = { profileDir?: string | undefined };
-
-async function measure(backlogBytes: number, { profileDir }: Options): Promise<Figures> {
-  const cleanup = new Cleanup();
-  try {
+async function measure(backlogBytes: number, { profileDir }: MeasureOptions): Promise<Figures> {
+  return await Cleanup.after(async (cleanup) => {
     const dataDir = await temporaryDirectory(cleanup);
     await startCommand(cleanup, process.execPath, [program, dataDir, String(backlogBytes)]).event("filled");
     const port = await freePort();
@@ -38,9 +35,7 @@ async function measure(backlogBytes: number, { profileDir }: Options): Promise<F
     const draining = residentPeak(cleanup, pid);
     const drainedPerSecond = await drain(agent);
     return { startMs, residentMb, drainingMb: draining() / megabyte, drainedPerSecond };
-  } finally {
-    await cleanup.run();
-  }
+  });
 }
 
 /** Live ticks come all the time. @returns acknowledged in a second, until the backlog or the time is over */

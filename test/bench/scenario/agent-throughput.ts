@@ -14,8 +14,7 @@ const sample = new URL("../../../deploy/demo/sample/spot_btcusdt_20240808.trades
 const repeats = 25;
 
 async function measure(profileDir: string | undefined): Promise<Figures> {
-  const cleanup = new Cleanup();
-  try {
+  return await Cleanup.after(async (cleanup) => {
     const broker = await startEquipoise("disk");
     cleanup.teardown(() => broker.stop());
     const dataDir = await temporaryDirectory(cleanup);
@@ -46,9 +45,7 @@ async function measure(profileDir: string | undefined): Promise<Figures> {
       perSecond: (Number(acknowledged) / Number(durationMs)) * 1_000,
       cpuUsPerTick: (cpuAfterUs - cpuBeforeUs) / during,
     };
-  } finally {
-    await cleanup.run();
-  }
+  });
 }
 
 export const agentThroughput: Scenario = {

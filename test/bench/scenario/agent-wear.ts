@@ -8,15 +8,12 @@ import type { Figures, Row, Scenario } from "./scenario.ts";
 const program = fileURLToPath(new URL("../agent/wear-process.ts", import.meta.url));
 
 async function bytesPerTick(link: "healthy" | "outage"): Promise<number> {
-  const cleanup = new Cleanup();
-  try {
+  return await Cleanup.after(async (cleanup) => {
     const directory = await temporaryDirectory(cleanup);
     const child = startCommand(cleanup, process.execPath, [program, directory, link]);
     const { bytesPerTick: bytes } = await child.event("measured");
     return Number(bytes);
-  } finally {
-    await cleanup.run();
-  }
+  });
 }
 
 async function measure(): Promise<Figures> {

@@ -8,24 +8,20 @@ import { residentBytes } from "../load/process-figures.ts";
 import { runLoad } from "../load/run-load.ts";
 import { Cleanup } from "../subject/cleanup.ts";
 import { memberFilter, pooledTopics, startEquipoise } from "../subject/equipoise.ts";
-import { type Figures, type Row, requireAll, type Scenario } from "./scenario.ts";
+import { type Figures, type MeasureOptions, type Row, requireAll, type Scenario } from "./scenario.ts";
 
 type Shape = Pick<Fill, "publishers" | "window" | "count" | "gapUs">;
-type Options = { profileDir?: string | undefined };
 
 const million = 1_000_000;
 const megabyte = 1e6;
 
-async function measure(shape: Shape, options: Options): Promise<Figures> {
-  const cleanup = new Cleanup();
-  const dataDir = await temporaryDirectory(cleanup);
-  try {
+async function measure(shape: Shape, options: MeasureOptions): Promise<Figures> {
+  return await Cleanup.after(async (cleanup) => {
+    const dataDir = await temporaryDirectory(cleanup);
     const { port, figures } = await fillAndKill(shape, dataDir);
     const chunks = countChunks(dataDir);
     return { ...figures, chunks, ...(await restart(port, shape.count, dataDir, options)) };
-  } finally {
-    await cleanup.run();
-  }
+  });
 }
 
 async function fillAndKill(shape: Shape, dataDir: string) {
@@ -38,7 +34,12 @@ async function fillAndKill(shape: Shape, dataDir: string) {
 }
 
 /** The member tries to connect from the moment in which the new broker is started. */
-async function restart(port: number, count: number, dataDir: string, options: Options): Promise<Figures> {
+async function restart(
+  port: number,
+  count: number,
+  dataDir: string,
+  options: MeasureOptions,
+): Promise<Figures> {
   const draining = runLoad({
     kind: "drain",
     port,

@@ -5,7 +5,7 @@ import { monotonicUs } from "../balance/monotonic.ts";
 import { type Offer, type Run, Stage } from "../balance/stage.ts";
 import { startSubject } from "../subject/start.ts";
 import type { SubjectName } from "../subject/subject.ts";
-import type { Figures, Row, Scenario } from "./scenario.ts";
+import type { Figures, MeasureOptions, Row, Scenario } from "./scenario.ts";
 
 export const unequalMs = [1, 1, 1, 10];
 const equalMs = [1, 1, 1, 1];
@@ -18,7 +18,7 @@ const equalLoad = 0.8;
 async function onStage(
   name: SubjectName,
   servicesMs: readonly number[],
-  options: { profileDir?: string | undefined },
+  options: MeasureOptions,
   measure: (stage: Stage) => Promise<Figures>,
 ): Promise<Figures> {
   // With its bounds lifted mosquitto keeps for the slow member what that cannot do, and a run lasts until it is done.

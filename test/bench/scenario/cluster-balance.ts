@@ -8,7 +8,7 @@ import { startCluster } from "../subject/cluster.ts";
 import { startSubject } from "../subject/start.ts";
 import type { Subject, SubjectName } from "../subject/subject.ts";
 import { completedPerSecond, latencies, offer, overload, runOffer, unequalMs } from "./balance.ts";
-import type { Figures, Scenario } from "./scenario.ts";
+import type { Figures, MeasureOptions, Scenario } from "./scenario.ts";
 
 const rate = 2_000;
 /** Of each member, the broker that it is at: none at the publisher's, the slow one with a fast one. */
@@ -20,7 +20,7 @@ function portsOf({ port, others = [] }: Subject): number[] {
   return ports.length === 1 ? [] : spread.map((at) => ports[at] as number);
 }
 
-async function measure(name: SubjectName, options: { profileDir?: string | undefined }): Promise<Figures> {
+async function measure(name: SubjectName, options: MeasureOptions): Promise<Figures> {
   const subject =
     name === "cluster"
       ? await startCluster("cluster", options.profileDir, 3)

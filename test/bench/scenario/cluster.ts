@@ -2,9 +2,9 @@
 import type { Flood, Paced } from "../load/load.ts";
 import { runLoad } from "../load/run-load.ts";
 import { memberFilter, pooledTopics } from "../subject/equipoise.ts";
-import { startSubject } from "../subject/start.ts";
+import { onSubject } from "../subject/start.ts";
 import type { Subject, SubjectName } from "../subject/subject.ts";
-import { type Figures, requireAll, type Scenario } from "./scenario.ts";
+import { type Figures, type MeasureOptions, requireAll, type Scenario } from "./scenario.ts";
 
 const members = { subscribers: 4, topics: pooledTopics, filter: memberFilter };
 const times = { warmUpMs: 1_000, durationMs: 2_000 };
@@ -42,25 +42,16 @@ async function latency({ port, pid, others = [] }: Subject): Promise<Figures> {
 }
 
 /** Many streams, because each is a key. */
-async function manyStreams(
-  name: SubjectName,
-  options: { profileDir?: string | undefined },
-): Promise<Figures> {
-  const subject = await startSubject(name, options);
-  try {
+async function manyStreams(name: SubjectName, options: MeasureOptions): Promise<Figures> {
+  return await onSubject(name, options, async (subject) => {
     return await throughput(subject, { publishers: 32, window: 64, warmUpMs: 3_000 });
-  } finally {
-    await subject.stop();
-  }
+  });
 }
 
-async function measure(name: SubjectName, options: { profileDir?: string | undefined }): Promise<Figures> {
-  const subject = await startSubject(name, options);
-  try {
+async function measure(name: SubjectName, options: MeasureOptions): Promise<Figures> {
+  return await onSubject(name, options, async (subject) => {
     return { ...(await latency(subject)), ...(await throughput(subject)) };
-  } finally {
-    await subject.stop();
-  }
+  });
 }
 
 const p50 = { figure: "p50Ms", unit: "ms", better: "less" } as const;

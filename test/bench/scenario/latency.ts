@@ -2,19 +2,14 @@
 import type { Paced } from "../load/load.ts";
 import { runLoad } from "../load/run-load.ts";
 import { memberFilter, pooledTopics } from "../subject/equipoise.ts";
-import { startSubject } from "../subject/start.ts";
+import { onSubject } from "../subject/start.ts";
 import type { SubjectName } from "../subject/subject.ts";
-import { type Figures, type Row, requireAll, type Scenario } from "./scenario.ts";
+import { type Figures, type MeasureOptions, type Row, requireAll, type Scenario } from "./scenario.ts";
 
 type Shape = Pick<Paced, "publishers" | "rate" | "idle">;
 
-async function measure(
-  shape: Shape,
-  name: SubjectName,
-  options: { profileDir?: string | undefined },
-): Promise<Figures> {
-  const subject = await startSubject(name, options);
-  try {
+async function measure(shape: Shape, name: SubjectName, options: MeasureOptions): Promise<Figures> {
+  return await onSubject(name, options, async (subject) => {
     const result = await runLoad({
       kind: "paced",
       port: subject.port,
@@ -42,9 +37,7 @@ async function measure(
       cpuUsPerMessage: brokerCpuUs / measured,
       generatorCores: generatorCpuUs / 1_000 / elapsedMs,
     };
-  } finally {
-    await subject.stop();
-  }
+  });
 }
 
 function rows(name: string, text: string, bounds: { must?: number; aim?: number }): Row[] {

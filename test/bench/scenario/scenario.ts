@@ -19,6 +19,11 @@ export interface Row {
   aim?: number;
 }
 
+export interface MeasureOptions {
+  /** The broker or the agent writes its CPU profile there. */
+  profileDir?: string | undefined;
+}
+
 export interface Scenario {
   name: string;
   text: string;
@@ -28,7 +33,7 @@ export interface Scenario {
   onRequest?: boolean;
   rows: readonly Row[];
   /** One round on one subject. @throws Error when messages are missing */
-  measure(subject: SubjectName, options: { profileDir?: string | undefined }): Promise<Figures>;
+  measure(subject: SubjectName, options: MeasureOptions): Promise<Figures>;
 }
 
 /** A benchmark that loses or repeats messages has no result. */

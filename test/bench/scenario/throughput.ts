@@ -2,9 +2,9 @@
 import type { Flood } from "../load/load.ts";
 import { runLoad } from "../load/run-load.ts";
 import { memberFilter, pooledTopics } from "../subject/equipoise.ts";
-import { startSubject } from "../subject/start.ts";
+import { onSubject } from "../subject/start.ts";
 import type { SubjectName } from "../subject/subject.ts";
-import { type Figures, requireAll, type Scenario } from "./scenario.ts";
+import { type Figures, type MeasureOptions, requireAll, type Scenario } from "./scenario.ts";
 
 type Shape = Pick<
   Flood,
@@ -13,13 +13,8 @@ type Shape = Pick<
 
 const times = { warmUpMs: 750, durationMs: 2_000 };
 
-async function measure(
-  shape: Shape,
-  name: SubjectName,
-  options: { profileDir?: string | undefined },
-): Promise<Figures> {
-  const subject = await startSubject(name, options);
-  try {
+async function measure(shape: Shape, name: SubjectName, options: MeasureOptions): Promise<Figures> {
+  return await onSubject(name, options, async (subject) => {
     const { port, pid } = subject;
     const result = await runLoad({ kind: "flood", port, pid, ...shape, ...times });
     requireAll(result);
@@ -30,9 +25,7 @@ async function measure(
       brokerCores: brokerCpuUs / 1_000 / elapsedMs,
       generatorCores: generatorCpuUs / 1_000 / elapsedMs,
     };
-  } finally {
-    await subject.stop();
-  }
+  });
 }
 
 const toPool: Shape = {

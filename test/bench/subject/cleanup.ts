@@ -13,6 +13,16 @@ export class Cleanup {
     for (const callback of this.#callbacks.splice(0).reverse()) await callback();
   }
 
+  /** Does some work and undoes what it has left behind, however it ends. */
+  static async after<T>(work: (cleanup: Cleanup) => Promise<T>): Promise<T> {
+    const cleanup = new Cleanup();
+    try {
+      return await work(cleanup);
+    } finally {
+      await cleanup.run();
+    }
+  }
+
   /** For an early end: no broker is left running. */
   static async runAll(): Promise<void> {
     await Promise.allSettled([...Cleanup.#open].map((cleanup) => cleanup.run()));

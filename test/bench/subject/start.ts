@@ -13,3 +13,17 @@ export function startSubject(
   if (name === "round_robin") return startEquipoise("memory", { ...options, strategy: name });
   return startEquipoise(name, options);
 }
+
+/** Starts a broker for some work and ends it afterwards. */
+export async function onSubject<T>(
+  name: SubjectName,
+  options: { profileDir?: string | undefined },
+  work: (subject: Subject) => Promise<T>,
+): Promise<T> {
+  const subject = await startSubject(name, options);
+  try {
+    return await work(subject);
+  } finally {
+    await subject.stop();
+  }
+}

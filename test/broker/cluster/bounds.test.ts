@@ -1,8 +1,9 @@
 import { test } from "tap";
 import type { TestBroker } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { startRedis } from "../../support/redis.ts";
-import { cli, join, pause, receiveAll, skip, startMember, startTwo, topic } from "./brokers.ts";
+import { cli, startRedis } from "../../support/redis.ts";
+import { pause } from "../../support/time.ts";
+import { join, receiveAll, skip, startMember, startTwo, topic } from "./brokers.ts";
 
 test("a full pool holds publishers back on every broker", { skip }, async (t) => {
   const { a, b } = await startTwo(t, { maxBacklogBytes: 20_000 });

@@ -1,17 +1,12 @@
 /** Brokers of one cluster for tests, and what tests of it have in common. */
-import { spawnSync } from "node:child_process";
-import { type BrokerOptions, startBroker } from "../../support/broker.ts";
+import { type BrokerOptions, declared, startBroker } from "../../support/broker.ts";
 import { skipUnless } from "../../support/debian.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { startRedis, type TestRedis } from "../../support/redis.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import { cli, startRedis, type TestRedis } from "../../support/redis.ts";
+import type { Teardown } from "../../support/teardown.ts";
+import { startWire, type WireLink } from "../../support/wire.ts";
 
 export const skip = skipUnless("redis-server", "redis-server");
-export const declared = (options: object = {}): string[] => [
-  "--pools",
-  JSON.stringify([{ name: "p", filters: ["ticks/#"], ...options }]),
-];
 export const share = "$share/p/ticks/#";
 export const topic = "ticks/v/s/x";
 
@@ -27,6 +22,26 @@ export async function startTwo(t: Teardown, options: object = {}, more: readonly
   const [a, b] = await Promise.all(["a", "b"].map((id) => startMember(t, redis.url, id, { args })));
   if (a === undefined || b === undefined) throw new Error("unreachable");
   return { redis, a, b };
+}
+
+/** Two brokers, the first of which reaches the engine through a wire. */
+export async function startAcrossWire(t: Teardown, ...args: string[]) {
+  const redis = await startRedis(t);
+  const wire = await startWire(t, redis.port);
+  const a = await startMember(t, `redis://127.0.0.1:${wire.port}`, "a", { args });
+  const b = await startMember(t, redis.url, "b", { args });
+  /** Until nothing refuses any more the first one is without the engine. */
+  const cutOff = async (): Promise<void> => {
+    wire.refuse = true;
+    for (const link of wire.links()) link.cut();
+    await a.program.event("engine.away");
+  };
+  const linkOf = (said: string): WireLink => {
+    const found = wire.links().find((link) => link.said.includes(said));
+    if (found === undefined) throw new Error(`nobody has said ${said}`);
+    return found;
+  };
+  return { redis, wire, a, b, cutOff, linkOf };
 }
 
 export async function join(t: Teardown, port: number, id: string): Promise<MqttClient> {
@@ -57,23 +72,8 @@ export async function publishAll(publisher: MqttClient, count: number): Promise<
   for (let n = 0; n < count; n++) await publisher.next("puback");
 }
 
-/** What the engine answers to one command. */
-export function cli({ port }: TestRedis, ...args: string[]): string {
-  return spawnSync("redis-cli", ["-p", String(port), ...args], { encoding: "utf8" }).stdout.trim();
-}
-
 /** One field of the hash beside the pool's queue, and the length of its stream. */
 export async function left(redis: TestRedis): Promise<string> {
   const length = cli(redis, "XLEN", "equipoise:{default}:queue:p/ticks/#");
   return `${length} entries, ${cli(redis, "HGET", "equipoise:{default}:state:p/ticks/#", "bytes")} bytes`;
-}
-
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-export async function until(what: () => boolean | Promise<boolean>, waitMs = 10_000): Promise<void> {
-  const deadline = performance.now() + waitMs;
-  while (!(await what())) {
-    if (performance.now() > deadline) throw new Error("it did not become so");
-    await pause(5);
-  }
 }

@@ -1,7 +1,9 @@
 /** Queues that are not watched: whoever has found one empty is called when something comes. */
 import { test } from "tap";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { cli, skip, startTwo, until } from "./brokers.ts";
+import { cli } from "../../support/redis.ts";
+import { until } from "../../support/time.ts";
+import { skip, startTwo } from "./brokers.ts";
 
 test("idle sessions are not watched, and each is called when something comes for it", { skip }, async (t) => {
   const { redis, a, b } = await startTwo(t);

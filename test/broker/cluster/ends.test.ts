@@ -1,9 +1,9 @@
 /** Sessions that end, and whose they are, while brokers and the engine come and go. */
 import { test } from "tap";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { startRedis } from "../../support/redis.ts";
-import { startWire } from "../../support/wire.ts";
-import { cli, pause, skip, startMember, until } from "./brokers.ts";
+import { cli, startRedis } from "../../support/redis.ts";
+import { pause, until } from "../../support/time.ts";
+import { skip, startAcrossWire, startMember } from "./brokers.ts";
 
 test("a session that ended while the engine was away leaves nothing to the next one", { skip }, async (t) => {
   const redis = await startRedis(t);
@@ -71,14 +71,9 @@ test("what the engine knows of a session goes when the session expires", { skip 
 test("a client that moved while its broker had no engine is gone from there afterwards", {
   skip,
 }, async (t) => {
-  const redis = await startRedis(t);
-  const wire = await startWire(t, redis.port);
-  const a = await startMember(t, `redis://127.0.0.1:${wire.port}`, "a");
-  const b = await startMember(t, redis.url, "b");
+  const { wire, a, b, cutOff } = await startAcrossWire(t);
   const first = await MqttClient.connect(t, a.port, "x");
-  wire.refuse = true;
-  for (const link of wire.links()) link.cut();
-  await a.program.event("engine.away");
+  await cutOff();
   const second = await MqttClient.connect(t, b.port, "x");
   wire.refuse = false;
   await first.closed;
@@ -86,17 +81,14 @@ test("a client that moved while its broker had no engine is gone from there afte
 });
 
 test("a client that connects to two brokers at once stays with one", { skip }, async (t) => {
-  const redis = await startRedis(t);
-  const wire = await startWire(t, redis.port);
-  const a = await startMember(t, `redis://127.0.0.1:${wire.port}`, "a");
-  const b = await startMember(t, redis.url, "b");
+  const { redis, linkOf, a, b } = await startAcrossWire(t);
   const first = await MqttClient.open(t, a.port);
-  const main = wire.links().find(({ said }) => said.includes("LOAD"));
-  main?.holdAnswers();
+  const main = linkOf("LOAD");
+  main.holdAnswers();
   first.sendConnect("x");
   await until(() => cli(redis, "HGET", "equipoise:{default}:owners", "x").startsWith("a#"));
   await MqttClient.connect(t, b.port, "x");
-  main?.releaseAnswers();
+  main.releaseAnswers();
   await first.closed;
   t.pass("gone from the first");
 });

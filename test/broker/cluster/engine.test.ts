@@ -3,11 +3,11 @@ import { join as joinPath } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "tap";
 import { engineAddress } from "../../../broker/src/cluster/address.ts";
-import { temporaryDirectory } from "../../support/broker.ts";
+import { declared, temporaryDirectory } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
 import { startProgram } from "../../support/program.ts";
 import { freePort, startRedis } from "../../support/redis.ts";
-import { declared, join, skip, startMember, startTwo, topic } from "./brokers.ts";
+import { join, skip, startMember, startTwo, topic } from "./brokers.ts";
 
 test("without its engine a broker acknowledges nothing, says so, and goes on by itself", {
   skip,

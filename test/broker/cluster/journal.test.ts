@@ -10,10 +10,10 @@ import type { Slice } from "../../../broker/src/journal/slice.ts";
 import { Backlog } from "../../../broker/src/pool/backlog.ts";
 import { Router } from "../../../broker/src/router/router.ts";
 import { Turn } from "../../../broker/src/turn.ts";
-import { startRedis, type TestRedis } from "../../support/redis.ts";
+import { cli, startRedis, type TestRedis } from "../../support/redis.ts";
+import { until } from "../../support/time.ts";
 import { type Bench, type FedBench, journalConformance } from "../journal-conformance.ts";
-import { skip, until } from "./brokers.ts";
-import { redisCli } from "./ordered.ts";
+import { skip } from "./brokers.ts";
 
 const wanted = 1_000;
 
@@ -87,10 +87,8 @@ class LoneCluster {
 
   /** Everything that the engine has, once all of it has come. */
   async recovery(redis: TestRedis): Promise<Recovery> {
-    const queues = redisCli(redis, "HKEYS", "equipoise:{default}:registry").split("\n").filter(Boolean);
-    const owed = queues.map((name) =>
-      redisCli(redis, "HGET", `equipoise:{default}:state:${name}`, "messages"),
-    );
+    const queues = cli(redis, "HKEYS", "equipoise:{default}:registry").split("\n").filter(Boolean);
+    const owed = queues.map((name) => cli(redis, "HGET", `equipoise:{default}:state:${name}`, "messages"));
     const entries = owed.filter((messages) => Number(messages) > 0).length;
     await until(() => this.collectors.size === queues.length);
     const full = (): number => [...this.collectors.values()].filter(({ slices }) => slices.length > 0).length;

@@ -1,9 +1,9 @@
 /** What brokers know of each other when they all speak at once, or did not hear. */
 import { test } from "tap";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { startRedis } from "../../support/redis.ts";
-import { startWire } from "../../support/wire.ts";
-import { cli, pause, skip, startMember, startTwo, until } from "./brokers.ts";
+import { cli, startRedis } from "../../support/redis.ts";
+import { pause, until } from "../../support/time.ts";
+import { skip, startAcrossWire, startMember, startTwo } from "./brokers.ts";
 
 test("plain subscribers get what they subscribed to while the engine was full", { skip }, async (t) => {
   const { redis, a, b } = await startTwo(t);
@@ -81,10 +81,7 @@ test("the last of two brokers to retain a message wins on all of them", { skip }
 test("a retained message that was forgotten while a broker did not hear is forgotten there, too", {
   skip,
 }, async (t) => {
-  const redis = await startRedis(t);
-  const wire = await startWire(t, redis.port);
-  const a = await startMember(t, `redis://127.0.0.1:${wire.port}`, "a");
-  const b = await startMember(t, redis.url, "b");
+  const { wire, a, b, cutOff } = await startAcrossWire(t);
   const publisher = await MqttClient.connect(t, b.port, "publisher");
   await publisher.publish("last/x", "old", { retain: true });
   await publisher.publish("last/y", "stays", { retain: true });
@@ -93,9 +90,7 @@ test("a retained message that was forgotten while a broker did not hear is forgo
     await reader.subscribe("last/#");
     return (await reader.settle()).length === 2;
   });
-  wire.refuse = true;
-  for (const link of wire.links()) link.cut();
-  await a.program.event("engine.away");
+  await cutOff();
   await publisher.publish("last/x", "", { retain: true });
   wire.refuse = false;
   await until(() => a.program.lines.filter(({ event }) => event === "engine.here").length === 2);

@@ -1,7 +1,9 @@
 /** What the engine gives to a broker after it was taken for dead, because its question was there already. */
 import { type Test, test } from "tap";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { cli, join, left, publishAll, receiveAll, skip, startTwo, topic, until } from "./brokers.ts";
+import { cli } from "../../support/redis.ts";
+import { until } from "../../support/time.ts";
+import { join, left, publishAll, receiveAll, skip, startTwo, topic } from "./brokers.ts";
 
 const pending = "XPENDING equipoise:{default}:queue:p/ticks/# pool".split(" ");
 

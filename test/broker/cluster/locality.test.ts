@@ -1,8 +1,8 @@
 import { test } from "tap";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { join, left, pause, skip, startTwo, topic, until } from "./brokers.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../../support/teardown.ts";
+import { pause, until } from "../../support/time.ts";
+import { join, left, skip, startTwo, topic } from "./brokers.ts";
 
 /** Counts what comes, and acknowledges after `workMs`. */
 function work(t: Teardown, member: MqttClient, workMs: number): { count: number } {
@@ -29,7 +29,7 @@ async function startAll(t: Teardown, workMs: { a: number; b: number }) {
   const atA = work(t, await join(t, a.port, "at-a"), workMs.a);
   const atB = work(t, await join(t, b.port, "at-b"), workMs.b);
   const publisher = await MqttClient.connect(t, a.port, "publisher");
-  const done = (): Promise<void> => until(async () => (await left(redis)) === "0 entries, 0 bytes");
+  const done = (): Promise<number> => until(async () => (await left(redis)) === "0 entries, 0 bytes");
   return { atA, atB, publisher, done };
 }
 

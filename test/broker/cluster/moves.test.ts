@@ -1,7 +1,8 @@
 /** What comes to clients that move from broker to broker. */
 import { test } from "tap";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { pause, skip, startTwo } from "./brokers.ts";
+import { pause } from "../../support/time.ts";
+import { skip, startTwo } from "./brokers.ts";
 
 test("a session's queue stays in order when its client moves from an idle connection", {
   skip,

@@ -3,9 +3,9 @@ import { test } from "tap";
 import { joinPool } from "../../../shared/src/client/index.ts";
 import { type TestBroker, temporaryDirectory } from "../../support/broker.ts";
 import { type Line, type Program, startProgram } from "../../support/program.ts";
-import { skip, startTwo, until } from "./brokers.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../../support/teardown.ts";
+import { until } from "../../support/time.ts";
+import { skip, startTwo } from "./brokers.ts";
 
 const sample = "deploy/demo/sample/spot_btcusdt_20240808.trades.txt.gz";
 

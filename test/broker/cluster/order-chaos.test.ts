@@ -1,15 +1,16 @@
 import { test } from "tap";
-import { Ledger, runPublisher, runReader } from "../../faults/ledger.ts";
-import type { TestBroker } from "../../support/broker.ts";
+import { endLoad, Ledger, runPublisher, runReader } from "../../faults/ledger.ts";
+import { declared, type TestBroker } from "../../support/broker.ts";
+import { between } from "../../support/random.ts";
 import { startRedis } from "../../support/redis.ts";
-import { declared, pause, share, skip, startMember } from "./brokers.ts";
+import { pause } from "../../support/time.ts";
+import { share, skip, startMember } from "./brokers.ts";
 import { overtakers } from "./ordered.ts";
 
 /** Some seconds in `npm test`; `npm run soak` asks for more. */
 const chaosMs = Number(process.env.ORDER_CHAOS_MS ?? 6_000);
 const ids = ["a", "b", "c"];
 const keys = 12;
-const between = (least: number, most: number): number => least + Math.random() * (most - least);
 
 test(`owners of keys killed and stopped at random for ${chaosMs / 1_000} s: first deliveries stay in order`, {
   skip,
@@ -43,22 +44,12 @@ test(`owners of keys killed and stopped at random for ${chaosMs / 1_000} s: firs
       brokers[at] = await start(ids[at] as string, port);
       continue;
     }
-    const { child } = Math.random() < 0.3 ? redis.program : program;
-    child.kill("SIGSTOP");
-    await pause(between(300, 2_500));
-    child.kill("SIGCONT");
+    await (Math.random() < 0.3 ? redis.program : program).freeze(between(300, 2_500));
   }
   await pause(500);
-  await Promise.all(publishers.map((publisher) => publisher.stop()));
-  await ledger.complete("pool");
-  const count = ledger.acknowledged.size;
-  t.same(
-    ledger.missing("pool"),
-    [],
-    `${count} acknowledged, ${ledger.repeats("pool")} repeats, ${faults} faults`,
-  );
+  await endLoad(t, ledger, { publishers, readers });
+  t.comment(`${faults} faults`);
   // A map keeps the order in which its keys came first.
   t.same(overtakers(ledger.received.get("pool")?.keys() ?? []), [], "each key in order");
-  t.ok(count > chaosMs / 10, "work went on between the faults");
-  await Promise.all(readers.map((reader) => reader.stop()));
+  t.ok(ledger.acknowledged.size > chaosMs / 10, "work went on between the faults");
 });

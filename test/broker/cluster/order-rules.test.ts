@@ -1,7 +1,8 @@
 import { test } from "tap";
 import { MqttClient } from "../../support/mqtt-client.ts";
 import { startRedis } from "../../support/redis.ts";
-import { join, skip, startMember, startTwo, topic, until } from "./brokers.ts";
+import { until } from "../../support/time.ts";
+import { join, skip, startMember, startTwo, topic } from "./brokers.ts";
 import { firstReceived, keyTopic, leftInShards, overtakers, ownedBy, publishKeys } from "./ordered.ts";
 
 test("key_affinity keeps a key at one member, over brokers, by a field of the record", {

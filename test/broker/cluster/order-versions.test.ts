@@ -1,8 +1,10 @@
 import { test } from "tap";
+import { declared } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { startRedis } from "../../support/redis.ts";
-import { declared, join, pause, skip, startMember, startTwo, topic, until } from "./brokers.ts";
-import { firstReceived, leftInShards, names, publishKeys, redisCli } from "./ordered.ts";
+import { cli, startRedis } from "../../support/redis.ts";
+import { pause, until } from "../../support/time.ts";
+import { join, skip, startMember, startTwo, topic } from "./brokers.ts";
+import { firstReceived, leftInShards, names, publishKeys } from "./ordered.ts";
 
 test("an entry of a newer version is left alone, and so is what comes after it in its shard", {
   skip,
@@ -11,9 +13,9 @@ test("an entry of a newer version is left alone, and so is what comes after it i
   const publisher = await MqttClient.connect(t, a.port, "publisher");
   await publishKeys(publisher, 40, 1);
   const shard = Array.from({ length: 16 }, (_, n) => names.shard(n)).find(
-    (key) => redisCli(redis, "XLEN", key) !== "0",
+    (key) => cli(redis, "XLEN", key) !== "0",
   );
-  const newer = redisCli(redis, "XADD", shard as string, "*", "m", "\u0002??");
+  const newer = cli(redis, "XADD", shard as string, "*", "m", "\u0002??");
   await publishKeys(publisher, 40, 1, 1);
   const member = await join(t, a.port, "member");
   const before: string[] = [];
@@ -23,8 +25,8 @@ test("an entry of a newer version is left alone, and so is what comes after it i
   }
   await a.program.event("entry.unknown");
   t.ok(before.length > 40 && before.length < 80, `${before.length} of 80 came`);
-  t.equal(redisCli(redis, "XRANGE", shard as string, newer, newer) !== "", true, "it is still there");
-  redisCli(redis, "XDEL", shard as string, newer);
+  t.equal(cli(redis, "XRANGE", shard as string, newer, newer) !== "", true, "it is still there");
+  cli(redis, "XDEL", shard as string, newer);
   t.equal((await firstReceived([member], 80, before)).length, 80, "what waited goes on");
 });
 
@@ -33,15 +35,15 @@ test("a queue that is divided in a way that a broker does not know is left to ot
 }, async (t) => {
   const redis = await startRedis(t);
   const newer = "99/256/hour";
-  redisCli(
+  cli(
     redis,
     "HSET",
     names.registry,
     "p/ticks/#",
     JSON.stringify({ declared: null, dropAtBytes: null, layout: newer }),
   );
-  redisCli(redis, "HSET", names.layouts, "p/ticks/#", newer);
-  redisCli(redis, "HSET", names.state, "messages", "1");
+  cli(redis, "HSET", names.layouts, "p/ticks/#", newer);
+  cli(redis, "HSET", names.state, "messages", "1");
   const a = await startMember(t, redis.url, "a", { args: declared({ ordering: "key" }) });
   t.match(await a.program.event("pool.foreign"), { pool: "p", filter: "ticks/#" });
   const member = await join(t, a.port, "member");
@@ -71,5 +73,5 @@ test("the order of a pool stays as it is while its queue holds messages", { skip
   const other = await MqttClient.connect(t, d.port, "publisher");
   await other.publish(topic, "without order");
   t.equal(await again.receive(), "without order");
-  t.equal(redisCli(redis, "HGET", names.layouts, "p/ticks/#"), "");
+  t.equal(cli(redis, "HGET", names.layouts, "p/ticks/#"), "");
 });

@@ -1,6 +1,7 @@
 import { test } from "tap";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { join, pause, skip, startTwo, until } from "./brokers.ts";
+import { pause, until } from "../../support/time.ts";
+import { join, skip, startTwo } from "./brokers.ts";
 import { firstReceived, leftInShards, overtakers, ownedBy, publishKeys } from "./ordered.ts";
 
 const ordered = { ordering: "key" };

@@ -1,18 +1,13 @@
 /** What tests of ordered pools in a cluster have in common. */
-import { spawnSync } from "node:child_process";
 import type { TestBroker } from "../../support/broker.ts";
 import type { MqttClient } from "../../support/mqtt-client.ts";
-import type { TestRedis } from "../../support/redis.ts";
+import { cli, type TestRedis } from "../../support/redis.ts";
 
 const queue = "p/ticks/#";
 const prefix = "equipoise:{default}:";
 const shards = 16;
 
 export const keyTopic = (key: number | string): string => `ticks/v/s${key}/x`;
-
-export function redisCli({ port }: TestRedis, ...args: string[]): string {
-  return spawnSync("redis-cli", ["-p", String(port), ...args], { encoding: "utf8" }).stdout.trim();
-}
 
 export const names = {
   layouts: `${prefix}layouts`,
@@ -25,9 +20,9 @@ export const names = {
 
 /** Entries in all shards of the pool's queue, with what the engine counts for it. */
 export function leftInShards(redis: TestRedis): string {
-  const lengths = Array.from({ length: shards }, (_, n) => Number(redisCli(redis, "XLEN", names.shard(n))));
+  const lengths = Array.from({ length: shards }, (_, n) => Number(cli(redis, "XLEN", names.shard(n))));
   const entries = lengths.reduce((sum, length) => sum + length, 0);
-  return `${entries} entries, ${Number(redisCli(redis, "HGET", names.state, "messages"))} messages`;
+  return `${entries} entries, ${Number(cli(redis, "HGET", names.state, "messages"))} messages`;
 }
 
 /** Shards that a broker has said to own. */

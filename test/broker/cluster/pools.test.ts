@@ -1,7 +1,8 @@
 import { test } from "tap";
 import { ControlClient } from "../../../shared/src/index.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { join, left, publishAll, receiveAll, skip, startMember, startTwo, topic, until } from "./brokers.ts";
+import { until } from "../../support/time.ts";
+import { join, left, publishAll, receiveAll, skip, startMember, startTwo, topic } from "./brokers.ts";
 
 test("a message published on one broker goes to a member on another", { skip }, async (t) => {
   const { redis, a, b } = await startTwo(t);

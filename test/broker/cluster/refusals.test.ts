@@ -1,10 +1,11 @@
 /** What a broker says when it cannot have the engine, and what it does with too few replicas. */
 import { test } from "tap";
-import { temporaryDirectory } from "../../support/broker.ts";
+import { declared, temporaryDirectory } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
 import { startProgram } from "../../support/program.ts";
-import { startRedis } from "../../support/redis.ts";
-import { cli, declared, join, pause, skip, startMember, topic, until } from "./brokers.ts";
+import { cli, startRedis } from "../../support/redis.ts";
+import { pause, until } from "../../support/time.ts";
+import { join, skip, startMember, topic } from "./brokers.ts";
 
 test("of two brokers that start with one id at once, one is refused", { skip }, async (t) => {
   const redis = await startRedis(t);

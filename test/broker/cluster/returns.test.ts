@@ -1,8 +1,9 @@
 /** An engine that is not what it was: emptied, configured anew, or without its replica. */
 import { type Test, test } from "tap";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { startRedis, startReplica } from "../../support/redis.ts";
-import { cli, skip, startMember, startTwo, until } from "./brokers.ts";
+import { cli, startRedis, startReplica } from "../../support/redis.ts";
+import { until } from "../../support/time.ts";
+import { skip, startMember, startTwo } from "./brokers.ts";
 
 async function startSessions(t: Test) {
   const { redis, a, b } = await startTwo(t);

@@ -1,8 +1,9 @@
 import { test } from "tap";
-import { startBroker } from "../../support/broker.ts";
+import { declared, startBroker } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
 import { startRedis, startReplica, startSentinels } from "../../support/redis.ts";
-import { declared, join, publishAll, receiveAll, skip, topic, until } from "./brokers.ts";
+import { until } from "../../support/time.ts";
+import { join, publishAll, receiveAll, skip, topic } from "./brokers.ts";
 
 test("a Sentinel failover loses nothing that was acknowledged with minReplicas", { skip }, async (t) => {
   const primary = await startRedis(t);

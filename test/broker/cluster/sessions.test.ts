@@ -1,6 +1,7 @@
 import { test } from "tap";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { pause, skip, startMember, startTwo, until } from "./brokers.ts";
+import { pause, until } from "../../support/time.ts";
+import { skip, startMember, startTwo } from "./brokers.ts";
 
 /** Retries until the other broker knows of the subscription: at most a second. */
 async function reaches(publisher: MqttClient, topic: string, subscriber: MqttClient): Promise<boolean> {

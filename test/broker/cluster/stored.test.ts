@@ -1,9 +1,10 @@
 /** What an acknowledgement stands for when the engine is slow, full, or comes back. */
 import { test } from "tap";
+import { declared } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { startRedis } from "../../support/redis.ts";
-import { startWire } from "../../support/wire.ts";
-import { cli, declared, join, pause, receiveAll, skip, startMember, topic } from "./brokers.ts";
+import { cli, startRedis } from "../../support/redis.ts";
+import { pause } from "../../support/time.ts";
+import { join, receiveAll, skip, startAcrossWire, startMember, topic } from "./brokers.ts";
 
 test("a retained message that nobody gets is acknowledged only after the engine has it", {
   skip,
@@ -34,10 +35,7 @@ test("a broker that starts on a full engine takes from its queues, which makes r
 test("a batch whose answer was lost is stored once although its broker was taken for dead", {
   skip,
 }, async (t) => {
-  const redis = await startRedis(t);
-  const wire = await startWire(t, redis.port);
-  const a = await startMember(t, `redis://127.0.0.1:${wire.port}`, "a", { args: declared() });
-  const b = await startMember(t, redis.url, "b", { args: declared() });
+  const { wire, a, b } = await startAcrossWire(t, ...declared());
   const publisher = await MqttClient.connect(t, a.port, "publisher");
   await publisher.publish(topic, "before");
   wire.refuse = true;

@@ -1,6 +1,8 @@
 import { test } from "tap";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { cli, join, left, pause, publishAll, receiveAll, skip, startTwo, topic, until } from "./brokers.ts";
+import { cli } from "../../support/redis.ts";
+import { pause, until } from "../../support/time.ts";
+import { join, left, publishAll, receiveAll, skip, startTwo, topic } from "./brokers.ts";
 
 test("what a killed broker held comes to members on another within seconds", { skip }, async (t) => {
   const { redis, a, b } = await startTwo(t);

@@ -2,7 +2,9 @@ import { Redis } from "ioredis";
 import { test } from "tap";
 import { scripts } from "../../../broker/src/cluster/scripts/index.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
-import { cli, pause, skip, startTwo, until } from "./brokers.ts";
+import { cli } from "../../support/redis.ts";
+import { pause, until } from "../../support/time.ts";
+import { skip, startTwo } from "./brokers.ts";
 
 const prefix = "equipoise:{default}:";
 

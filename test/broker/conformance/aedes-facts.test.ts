@@ -6,9 +6,8 @@ import t, { test } from "tap";
 import { startBareAedes } from "../../support/bare-aedes.ts";
 import { startBroker } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
+import type { Teardown } from "../../support/teardown.ts";
 import { answerTo, connectPacket, field, packet } from "./raw.ts";
-
-type Teardown = Parameters<typeof MqttClient.connect>[0];
 
 interface Target {
   t: Teardown;

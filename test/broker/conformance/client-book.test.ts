@@ -4,8 +4,7 @@ import { Aedes } from "aedes";
 import { test } from "tap";
 import { guardClientBook } from "../../../broker/src/gate/client-book.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
-
-type Teardown = Parameters<typeof MqttClient.connect>[0];
+import type { Teardown } from "../../support/teardown.ts";
 
 /** Aedes with a store that takes its time just before a client is registered. */
 async function startAedes(t: Teardown, guarded: boolean): Promise<{ aedes: Aedes; port: number }> {

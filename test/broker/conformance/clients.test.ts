@@ -6,8 +6,7 @@ import { startBroker } from "../../support/broker.ts";
 import { pythonWith, skipUnless } from "../../support/debian.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
 import { type Program, startCommand } from "../../support/program.ts";
-
-type Teardown = Parameters<typeof MqttClient.connect>[0];
+import type { Teardown } from "../../support/teardown.ts";
 
 const { port } = await startBroker(t, { args: ["--durability", "memory"] });
 const address = ["-h", "127.0.0.1", "-p", String(port)];

@@ -1,7 +1,6 @@
 /** Packets byte by byte, for what a packet library would never send. */
 import { MqttClient } from "../../support/mqtt-client.ts";
-
-type Teardown = { teardown(callback: () => unknown): unknown };
+import type { Teardown } from "../../support/teardown.ts";
 
 /** A string behind its length; also bytes that are no UTF-8. */
 export function field(text: string | Uint8Array): Buffer {

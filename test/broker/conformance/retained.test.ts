@@ -1,8 +1,7 @@
 import t, { test } from "tap";
 import { startBroker } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
-
-type Teardown = Parameters<typeof MqttClient.connect>[0];
+import type { Teardown } from "../../support/teardown.ts";
 
 const { port } = await startBroker(t, { args: ["--durability", "memory"] });
 

@@ -1,4 +1,4 @@
-/** A figure over several seeds. */
+/** A figure over several runs. */
 export interface Spread {
   median: number;
   min: number;
