@@ -82,7 +82,8 @@ export class Engine {
     };
     this.#main = new Redis(common);
     this.#watch = new Redis(common);
-    this.#news = new Redis({ ...common, autoResubscribe: true });
+    // ioredis would subscribe anew by itself, and leave the failure to nobody when the connection ends meanwhile.
+    this.#news = new Redis({ ...common, autoResubscribe: false });
     this.#connections = [this.#main, this.#watch, this.#news];
     this.#questions = new Map(this.#connections.map((connection) => [connection, new Questions()]));
     for (const connection of this.#connections) {
@@ -161,6 +162,7 @@ export class Engine {
     try {
       // It may be another one than before, or have been configured anew.
       await this.#requireFitness();
+      await this.#news.subscribe(...this.#options.channels);
       await this.#prepare();
     } catch (error) {
       this.#lastReason = reasonOf(error);
