@@ -90,3 +90,11 @@ test("a number that is not reserved keeps what is behind it", (t) => {
   t.equal(live.take()?.seq, 2);
   t.end();
 });
+
+test("what was given back is not read any more, not even as nothing", (t) => {
+  const batch = batchOf(1, 2);
+  batch.release();
+  t.throws(() => batch.chunk(), /given back/);
+  t.throws(() => batch.tick(0), RangeError);
+  t.end();
+});

