@@ -81,8 +81,11 @@ export function encodeRecords({ streamIds, payloads }: Records): Buffer {
   return zstdCompressSync(new Uint8Array(buffer, byteOffset, byteLength + payloads.byteLength), options);
 }
 
-/** @returns see {@link movable}; undefined when the bytes are damaged, which the compression's own checksum tells */
-export function decodeRecords(bytes: Buffer, count: number): Records | undefined {
+/**
+ * @param bytes as read from the database, and not to be read again: their memory is given back at once
+ * @returns see {@link movable}; undefined when the bytes are damaged, which the compression's own checksum tells
+ */
+export function decodeRecords(bytes: Buffer<ArrayBuffer>, count: number): Records | undefined {
   try {
     const plain = zstdDecompressSync(bytes, { chunkSize: Math.max(1_024, count * expectedBytesPerRecord) });
     // A small one may be of Node's pool, which must not change threads; it takes less than half of it.
@@ -93,7 +96,15 @@ export function decodeRecords(bytes: Buffer, count: number): Records | undefined
     return { streamIds, payloads: new Uint8Array(buffer, byteOffset + idBytes, byteLength - idBytes) };
   } catch {
     return undefined; // it throws for nothing but damage, under many codes
+  } finally {
+    giveBack(bytes);
   }
+}
+
+/** Left to the garbage collection, which sees little reason to run, the memory of hundreds of chunks would gather. */
+function giveBack({ buffer, byteLength }: Buffer<ArrayBuffer>): void {
+  // Not where others have parts of it.
+  if (buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 /** All records as text, each by itself. */

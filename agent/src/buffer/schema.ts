@@ -70,7 +70,7 @@ export interface FullChunkRow extends ChunkRow {
   ranges: Buffer;
   /** See chunk-gaps.ts. */
   gaps: Buffer | null;
-  records: Buffer;
+  records: Buffer<ArrayBuffer>;
 }
 
 export interface LostRow {
