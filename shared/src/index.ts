@@ -52,6 +52,7 @@ export {
   recordFault,
   type Sequenced,
   type Side,
+  seqOfEncoded,
   type TickRecord,
   type Trade,
   type VenueGap,

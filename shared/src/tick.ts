@@ -101,6 +101,13 @@ export function isEncodedGap(payload: string): boolean {
   return payload.startsWith('{"type":"gap"');
 }
 
+/** The number of an encoded record, without decoding it: `seq` is its last field. @throws Error when it has none */
+export function seqOfEncoded(payload: string): number {
+  const digits = /"seq":(\d+)\}$/.exec(payload)?.[1];
+  if (digits === undefined) throw new Error(`a record without its sequence: ${payload.slice(0, 80)}`);
+  return Number(digits);
+}
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** What is wrong with a value as a record, or `undefined` when it is one. */

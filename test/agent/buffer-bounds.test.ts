@@ -1,3 +1,6 @@
+import { randomBytes } from "node:crypto";
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import type { Gap } from "@equipoise/shared";
 import { type Test, test } from "tap";
 import type { BufferOptions } from "../../agent/src/buffer/options.ts";
@@ -86,57 +89,6 @@ test("what was lost is told of after a restart, once", async (t) => {
   await stop();
   const again = await openBuffer(t, directory, options);
   t.same(await deliverAll(again.buffer), []);
-});
-
-test("ticks that are too old are given up by the agent's own uptime, over restarts, whatever the wall clock says", async (t) => {
-  const directory = await temporaryDirectory(t);
-  const clock = new FakeClock();
-  const options = { clock, maxAgeMs: 3_600_000, commitLatencyMs: 10 };
-  const first = await openBuffer(t, directory, options);
-  first.buffer.put(trade(1));
-  const flushed = first.buffer.flush();
-  await flushed;
-  clock.advance(1_800_000);
-  await first.stop();
-
-  clock.step(-7_200_000);
-  const second = await openBuffer(t, directory, options);
-  second.buffer.put(trade(2));
-  await second.buffer.flush();
-  clock.step(14_400_000);
-  clock.advance(1_700_000);
-  second.buffer.put(trade(3));
-  await second.buffer.flush();
-  t.equal(second.buffer.stats().lost, 0, "58 minutes old, whatever the wall clock says");
-  clock.advance(200_000);
-  second.buffer.put(trade(4));
-  await second.buffer.flush();
-  t.equal(second.buffer.stats().lost, 0, "what was already read for sending is sent");
-});
-
-test("ticks that nobody has read are given up when they are too old", async (t) => {
-  const clock = new FakeClock();
-  const { buffer } = await openBuffer(t, await temporaryDirectory(t), { clock, maxAgeMs: 60_000 });
-  for (let n = 1; n <= 30_000; n += 1) {
-    buffer.put(trade(n));
-    if (n % 1_024 === 0) await buffer.flush();
-  }
-  await buffer.flush();
-  clock.advance(61_000);
-  buffer.put(trade(30_001));
-  await buffer.flush();
-  t.ok(buffer.stats().lost > 10_000, `${buffer.stats().lost}`);
-  const payloads = await deliverAll(buffer);
-  await buffer.flush();
-  clock.advance(11_000);
-  buffer.put(trade(30_002));
-  await buffer.flush();
-  payloads.push(...(await deliverAll(buffer)));
-  await buffer.flush();
-  payloads.push(...(await deliverAll(buffer)));
-  const { holes, gaps, tradeIds } = judge(payloads);
-  t.same(holes, []);
-  t.equal(countOf(gaps) + tradeIds.size, 30_002);
 });
 
 test("a disk with too little left is a bound like the others", async (t) => {
@@ -248,6 +200,50 @@ test("newestFirst: the newest chunk of the backlog goes first, and every number 
   t.match(JSON.parse(payloads[0] ?? ""), { seq: 9_001 });
   const { holes, tradeIds } = judge(payloads);
   t.same([holes, tradeIds.size, payloads.length], [[], 10_000, 10_000]);
+});
+
+for (const whenFull of ["dropOldest", "block"] as const) {
+  test(`newestFirst, ${whenFull}: what is acknowledged makes room before what waits goes`, async (t) => {
+    const [directory, maxBytes] = [await temporaryDirectory(t), 2 ** 20];
+    const before = await openBuffer(t, directory, { maxBytes });
+    let count = 0;
+    for (; before.buffer.stats().bytes < 0.8 * maxBytes; count += 512) await fill(before.buffer, 512, ["A"]);
+    await before.stop();
+    const { buffer } = await openBuffer(t, directory, { drain: "newestFirst", whenFull, maxBytes });
+    let taken = 0;
+    await until(() => {
+      for (let tick = buffer.take(); tick !== undefined; tick = buffer.take()) {
+        buffer.settle(tick.position);
+        taken += 1;
+        if (taken >= count * 0.75) return true;
+      }
+      return false;
+    });
+    await fill(buffer, count / 2, ["A"]);
+    t.match(buffer.stats(), { lost: 0, state: "open" }, "a quarter waits, half as many are new");
+    t.ok(buffer.stats().bytes < 0.9 * maxBytes);
+  });
+}
+
+test("when the backlog is gone its pages are given back to the system, but for 8 MiB", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const { buffer, stop } = await openBuffer(t, directory);
+  for (let n = 1; n <= 20_000; n += 1) {
+    const large = { ...trade(n), tradeId: randomBytes(1_000).toString("hex") };
+    if (!buffer.put(large)) await buffer.room();
+  }
+  await buffer.flush();
+  const { bytes } = buffer.stats();
+  t.ok(bytes > 16 * 2 ** 20, `${bytes} bytes at the most`);
+  await deliverAll(buffer);
+  for (let n = 1; n <= 30; n += 1) {
+    buffer.put(trade(n));
+    await buffer.flush();
+  }
+  const used = buffer.stats().bytes;
+  await stop();
+  const { size } = statSync(join(directory, "buffer.db"));
+  t.ok(size <= used + 9 * 2 ** 20, `${used} bytes in use, the file has ${size}`);
 });
 
 test("a source that waits whenever it is asked to is never left waiting", async (t) => {

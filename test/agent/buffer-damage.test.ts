@@ -85,6 +85,24 @@ test("what the gap records of a damaged part told is told again, and none of it 
   }
 });
 
+test("damaged parts one behind the other are told of once each, also where nobody knows what they told", async (t) => {
+  for (const unreadable of [false, true]) {
+    const directory = await temporaryDirectory(t);
+    const before = await openBuffer(t, directory);
+    await putChunks(before.buffer, 14_000);
+    await before.stop();
+    const firsts = counting(2, 11).map((thousand) => thousand * 1_000 + 1);
+    for (const first of firsts) damageChunk(directory, first, unreadable);
+    const { buffer } = await openBuffer(t, directory);
+    const { holes, gaps, tradeIds } = judge(await deliverAllTold(buffer));
+    t.same(holes, []);
+    const told = gaps.flatMap(({ fromSeq = 0, toSeq = -1 }) => counting(fromSeq, toSeq));
+    t.same(told, counting(2_001, 12_000), "each number once");
+    t.equal(tradeIds.size, 4_000);
+    t.ok(gaps.every(({ count }) => (count === null) === unreadable));
+  }
+});
+
 test("a database of version 2 is taken over; of a part that is damaged there nobody knows how much it told", async (t) => {
   const directory = await temporaryDirectory(t);
   const before = await openBuffer(t, directory);

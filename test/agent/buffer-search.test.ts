@@ -1,9 +1,11 @@
 import Database from "better-sqlite3";
 import { test } from "tap";
+import { beginDatabase } from "../../agent/src/buffer/beginning.ts";
 import { encodeRanges, type SeqRange } from "../../agent/src/buffer/chunk.ts";
 import { chunksWith } from "../../agent/src/buffer/chunk-search.ts";
-import { beginDatabase, prepareStatements, type Statements } from "../../agent/src/buffer/schema.ts";
+import { prepareStatements, type Statements } from "../../agent/src/buffer/schema.ts";
 import { chunksPerSignpost, Signposts } from "../../agent/src/buffer/signposts.ts";
+import { emptyOf } from "./buffer-support.ts";
 
 const chunkTicks = 10;
 
@@ -14,7 +16,7 @@ interface Placed extends SeqRange {
 /** Chunks as commits write them: stream 1 in each, the others rarely, with holes as crashes leave them. */
 function filled(chunks: number): { db: Database.Database; statements: Statements; placed: Placed[] } {
   const db = new Database(":memory:");
-  beginDatabase(db, "pi-7", "01J", [0, 0]);
+  beginDatabase(db, emptyOf("01J"));
   const statements = prepareStatements(db);
   const signposts = new Signposts(statements);
   const placed: Placed[] = [];

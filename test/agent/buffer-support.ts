@@ -1,8 +1,10 @@
 /** A buffer of its own for a test, and what comes out of it. */
+import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "@equipoise/shared";
 import Database from "better-sqlite3";
 import type { Test } from "tap";
+import type { Beginning } from "../../agent/src/buffer/beginning.ts";
 import type { BufferOptions } from "../../agent/src/buffer/options.ts";
 import type { BufferedTick } from "../../agent/src/buffer/queue.ts";
 import { SqliteBuffer } from "../../agent/src/buffer/sqlite-buffer.ts";
@@ -38,11 +40,16 @@ export async function openBuffer(t: Test, directory: string, options: Partial<Bu
   return { buffer, lines, stop };
 }
 
+/** What a database begins with when nothing was before. */
+export function emptyOf(epoch: string): Beginning {
+  return { agent: "pi-7", epoch, earlierEpoch: null, forgottenSeq: 0, done: [0, 0], streams: [], lost: [] };
+}
+
 /** Makes a database what it was in an earlier version. */
 export function asVersion(version: 2 | 3, directory: string, more = ""): void {
   const db = new Database(join(directory, "buffer.db"));
   const missing = version === 3 ? "missing TEXT," : "";
-  db.exec(`DROP TABLE signpost; DROP TABLE lost; ALTER TABLE meta DROP COLUMN forgotten_seq;
+  db.exec(`DROP TABLE signpost; DROP TABLE lost; ALTER TABLE meta DROP COLUMN forgotten_seq; ALTER TABLE meta DROP COLUMN earlier_epoch;
     CREATE TABLE lost (stream INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,
       reason TEXT NOT NULL, ${missing} PRIMARY KEY (stream, from_seq, reason)) STRICT, WITHOUT ROWID;
     ${version === 2 ? "ALTER TABLE chunk DROP COLUMN gaps;" : ""} ${more};
@@ -90,3 +97,16 @@ export async function putChunks(buffer: SqliteBuffer, count: number): Promise<vo
 
 export const seqs = (ticks: readonly BufferedTick[]): number[] =>
   ticks.map(({ payload }) => tradeOf(payload).seq);
+
+/** Overwrites the first pages of tables, so that only these cannot be read any more. */
+export function damageTables(directory: string, ...tables: string[]): void {
+  const path = join(directory, "buffer.db");
+  const db = new Database(path);
+  const rootOf = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?").pluck();
+  const pages = tables.map((table) => rootOf.get(table) as number);
+  const size = db.pragma("page_size", { simple: true }) as number;
+  db.close();
+  const file = openSync(path, "r+");
+  for (const page of pages) writeSync(file, Buffer.alloc(size, 0xa5), 0, size, (page - 1) * size);
+  closeSync(file);
+}

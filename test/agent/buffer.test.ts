@@ -4,14 +4,15 @@ import { join } from "node:path";
 import type { Trade } from "@equipoise/shared";
 import Database from "better-sqlite3";
 import { type Test, test } from "tap";
+import { beginDatabase } from "../../agent/src/buffer/beginning.ts";
 import { createEpoch, epochAfter } from "../../agent/src/buffer/epoch.ts";
 import type { Commit } from "../../agent/src/buffer/protocol.ts";
 import type { LastTrade } from "../../agent/src/buffer/queue.ts";
-import { beginDatabase, prepareStatements } from "../../agent/src/buffer/schema.ts";
+import { prepareStatements } from "../../agent/src/buffer/schema.ts";
 import { Store } from "../../agent/src/buffer/store.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { commitOf } from "../support/buffer-commit.ts";
-import { openBuffer as open, seqs, takeAll } from "./buffer-support.ts";
+import { emptyOf, openBuffer as open, seqs, takeAll } from "./buffer-support.ts";
 import { counting, FakeClock, noisyTrade, trade, tradeOf, until } from "./support.ts";
 
 const recordOf = (tick: LastTrade): Trade => tradeOf(tick.payload);
@@ -155,7 +156,7 @@ test("every write is synchronous, and it is read back from the database", async 
 
 test("a commit counts what was acknowledged without looking at all that waits", (t) => {
   const db = new Database(":memory:");
-  beginDatabase(db, "pi-7", "0E", [0, 0]);
+  beginDatabase(db, emptyOf("0E"));
   const { source } = prepareStatements(db).chunksUpTo;
   const plan = db.prepare<[object], { detail: string }>(`EXPLAIN QUERY PLAN ${source}`);
   // With 5 GB waiting, each commit read 116 MB.

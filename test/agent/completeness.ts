@@ -10,6 +10,7 @@ export interface Judgement {
   /** Numbers that came with different content. */
   usedTwice: number[];
   gaps: Gap[];
+  records: TickRecord[];
   tradeIds: Set<string>;
 }
 
@@ -37,5 +38,5 @@ export function judge(payloads: readonly (string | Buffer)[]): Judgement {
   const tradeIds = new Set(
     records.flatMap((record) => (record.type === "trade" ? (record.tradeId ?? []) : [])),
   );
-  return { holes, usedTwice, gaps, tradeIds };
+  return { holes, usedTwice, gaps, records, tradeIds };
 }

@@ -1,7 +1,5 @@
-import { closeSync, openSync, writeSync } from "node:fs";
-import { join } from "node:path";
-import Database from "better-sqlite3";
 import { test } from "tap";
+import { damageTables } from "./buffer-support.ts";
 import { feed, startAsked, startLedger } from "./requests-support.ts";
 import { counting, startAgent, until } from "./support.ts";
 
@@ -15,7 +13,7 @@ test("what a reader missed of an epoch that ended with a damaged buffer comes fr
   for (const _ of counting(1, 5)) await watcher.receive();
   const { epoch } = await agent.event("ready");
   await agent.stop();
-  damageTable(join(dataDir, "buffer.db"), "lost");
+  damageTables(dataDir, "lost");
   const next = startAgent(t, dataDir, broker.url, "--source", "stdin:");
   await next.event("bufferSetAside");
   await watcher.receive();
@@ -27,14 +25,3 @@ test("what a reader missed of an epoch that ended with a damaged buffer comes fr
   t.same(seen, [1, 2, 3, 4, 5, `after ${epoch}`, 2]);
   t.same(gaps, []);
 });
-
-/** Overwrites a table's first page, so that only this table cannot be read any more. */
-function damageTable(path: string, table: string): void {
-  const db = new Database(path);
-  const page = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?").pluck().get(table) as number;
-  const size = db.pragma("page_size", { simple: true }) as number;
-  db.close();
-  const file = openSync(path, "r+");
-  writeSync(file, Buffer.alloc(size, 0xa5), 0, size, (page - 1) * size);
-  closeSync(file);
-}

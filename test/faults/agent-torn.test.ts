@@ -1,24 +1,15 @@
-/**
- * What a power cut may leave of SQLite's files, at every commit boundary: of what was written since the last fsync any
- * part, in any order. Until the cut nothing but whole sectors is written.
- */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+/** What a power cut may leave of the files of the agent's store, at every commit boundary. */
 import { join } from "node:path";
 import { test } from "tap";
 import type { Commit } from "../../agent/src/buffer/protocol.ts";
 import { Store } from "../../agent/src/buffer/store.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { commitOf } from "../support/buffer-commit.ts";
+import { cutsBetween, type Files, plant, snapshot } from "./torn-files.ts";
 
 /** How many of the boundaries are looked at; `npm run soak` asks for all. */
 const share = Number(process.env.TORN_SHARE ?? 0.05);
 const commits = 220;
-const sectorBytes = 512;
-
-interface Files {
-  db: Buffer;
-  wal: Buffer;
-}
 
 const setAsideBounds = { maxFiles: 8, maxOlderBytes: 0 };
 const options = (directory: string) => ({
@@ -52,50 +43,9 @@ function commitNumber(number: number): Commit {
   });
 }
 
-function snapshot(directory: string): Files {
-  return {
-    db: readFileSync(join(directory, "buffer.db")),
-    wal: readFileSync(join(directory, "buffer.db-wal")),
-  };
-}
-
-/** Some sectors of `after` over `before`: written in any order until the cut. */
-function torn(before: Buffer, after: Buffer): Buffer {
-  const mixed = Buffer.alloc(Math.max(before.length, after.length));
-  before.copy(mixed);
-  const odds = Math.random();
-  for (let at = 0; at < after.length; at += sectorBytes) {
-    if (Math.random() < odds) after.copy(mixed, at, at, at + sectorBytes);
-  }
-  return Math.random() < 0.3 ? mixed.subarray(0, before.length) : mixed;
-}
-
-/** Cut off within what was not yet synchronised. */
-function truncated(before: Buffer, after: Buffer): Buffer {
-  const length = before.length + Math.floor(Math.random() * Math.max(0, after.length - before.length));
-  return Buffer.concat([before, after.subarray(before.length, length)]);
-}
-
-/** States of the files between two commits; the database itself only changes once the whole WAL is synchronised. */
-function cutsBetween(before: Files, after: Files): Files[] {
-  const isCheckpoint = !before.db.equals(after.db);
-  const states = [
-    { db: before.db, wal: before.wal },
-    { db: before.db, wal: torn(before.wal, after.wal) },
-    { db: before.db, wal: truncated(before.wal, after.wal) },
-  ];
-  if (isCheckpoint) {
-    for (let n = 0; n < 4; n += 1) states.push({ db: torn(before.db, after.db), wal: after.wal });
-  }
-  return states;
-}
-
 /** @returns why the files are not what they must be, or undefined */
 function fault(directory: string, files: Files, committed: number): string | undefined {
-  rmSync(directory, { recursive: true, force: true });
-  mkdirSync(directory);
-  writeFileSync(join(directory, "buffer.db"), files.db);
-  writeFileSync(join(directory, "buffer.db-wal"), files.wal);
+  plant(directory, files);
   const store = new Store(options(directory));
   try {
     const { end, streams, setAside } = store.open();

@@ -1,10 +1,10 @@
 /**
  * Uses a buffer in every way at once until it is killed; every line is written before anything else happens. `S` a record
- * that left the device, `C` the number of trades that are committed for certain. With `drain` it sends what there is and
- * ends.
+ * that left the device, `C` the first and last number of a stream, in this life, that are committed for certain. With
+ * `drain` it sends what there is and ends.
  */
 import { openSync, writeSync } from "node:fs";
-import { createLogger, systemClock } from "@equipoise/shared";
+import { createLogger, seqOfEncoded, systemClock } from "@equipoise/shared";
 import type { BufferedTick } from "../../agent/src/buffer/queue.ts";
 import { SqliteBuffer } from "../../agent/src/buffer/sqlite-buffer.ts";
 
@@ -29,6 +29,8 @@ const buffer = new SqliteBuffer({
   logger: createLogger({ name: "victim", level: "error", stream: process.stderr }),
 });
 let put = 0;
+/** By symbol, the numbers of this life's first and newest trade that was not dropped. */
+const numbers = new Map<string, { first: number; last: number }>();
 
 function putOne(): void {
   put += 1;
@@ -37,6 +39,10 @@ function putOne(): void {
   const timeUs = 1_723_161_255_342_000;
   const trade = { venue: "v", symbol, tradeId: `${run}-${put}`, price, size: "1", side: "buy" } as const;
   buffer.put({ ...trade, exchangeTimeUs: timeUs, receivedTimeUs: timeUs });
+  const newest = buffer.latest("v", symbol) ?? "";
+  if (!newest.includes(`"${trade.tradeId}"`)) return;
+  const last = seqOfEncoded(newest);
+  numbers.set(symbol, { first: numbers.get(symbol)?.first ?? last, last });
 }
 
 function send(most: number): void {
@@ -50,12 +56,17 @@ function send(most: number): void {
   if (last !== undefined && (mode === "drain" || Math.random() < 0.7)) buffer.settle(last.position);
 }
 
+async function sayCommitted(): Promise<void> {
+  const known = [...numbers];
+  await buffer.flush();
+  for (const [symbol, { first, last }] of known) say(`C ${symbol} ${first} ${last};`);
+}
+
 async function feed(): Promise<never> {
   for (;;) {
     for (let n = Math.random() * 300; n > 0; n -= 1) putOne();
     send(Math.random() * 200);
-    const known = put;
-    if (Math.random() < 0.3) void buffer.flush().then(() => say(`C ${known}`));
+    if (Math.random() < 0.3) void sayCommitted();
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 6));
   }
 }

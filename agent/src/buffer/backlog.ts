@@ -93,6 +93,20 @@ export class Backlog {
     return tick;
   }
 
+  /** All at hand of the chunks that ended before. */
+  takeOlder(beforeUptimeMs: number): AgedTick[] {
+    const older: AgedTick[] = [];
+    while (this.#next !== undefined && this.#next.bufferedUptimeMs < beforeUptimeMs) {
+      older.push(this.#next);
+      this.#next = this.#following();
+    }
+    for (const page of this.#pages.filter(({ uptimeMs }) => uptimeMs < beforeUptimeMs))
+      for (let tick = page.take(); tick !== undefined; tick = page.take()) older.push(tick);
+    this.#atHand -= older.length;
+    this.#fill();
+    return older;
+  }
+
   isEmpty(): boolean {
     return this.#atHand === 0 && !this.#reading && this.#fetched.upTo >= this.#end - 1;
   }

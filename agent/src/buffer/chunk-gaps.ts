@@ -6,8 +6,10 @@ import { crc32 } from "node:zlib";
 import type { Gap } from "@equipoise/shared";
 import { isEncodedGap } from "@equipoise/shared/tick";
 import type { Chunk, SeqRange } from "./chunk.ts";
+import type { Positions } from "./positions.ts";
 import type { LostRange } from "./protocol.ts";
 import { toldAgain } from "./retold.ts";
+import type { FullChunkRow } from "./schema.ts";
 
 export interface ChunkGap {
   position: number;
@@ -47,24 +49,37 @@ export function decodeGaps(bytes: Buffer | null): ChunkGap[] | undefined {
   return gaps.map(([position, streamId, record]) => ({ position, streamId, record }));
 }
 
-/**
- * What is lost with a damaged chunk: its own numbers, and what its gap records told of.
- * @param isDone whether a position was acknowledged, so that its gap record has been told
- */
+/** What is lost with a damaged chunk: its own numbers, but for what was acknowledged, and what its gap records told. */
 export function lostWithDamaged(
+  { first, count, gaps }: Pick<FullChunkRow, "first" | "count" | "gaps">,
   ranges: readonly SeqRange[],
-  gaps: Buffer | null,
-  isDone: (position: number) => boolean,
+  done: Positions,
 ): LostRange[] {
+  const isWhole = done.missing(first, first + count - 1).every(([from, to]) => to - from + 1 === count);
+  const isOneStream = ranges.every(({ streamId }) => streamId === ranges[0]?.streamId);
   const known = decodeGaps(gaps);
-  if (known !== undefined) {
-    const told = known
-      .filter(({ position }) => !isDone(position))
-      .map(({ streamId, record }) => toldAgain(streamId, record));
-    return [...ranges.map((range) => ({ ...range, reason: "corrupt" as const })), ...told];
-  }
-  return ranges.map(({ streamId, fromSeq, toSeq }) => {
-    const missing = { reason: "corrupt" as const, count: null, fromSeq, toSeq };
-    return { streamId, fromSeq, toSeq, reason: "corrupt", missing };
+  const own = isOneStream ? undoneOf(ranges, first, done) : ranges;
+  // Which of several streams the acknowledged positions belong to, nobody knows any more.
+  const isExact = known !== undefined && (isWhole || isOneStream);
+  const untold = known?.filter(({ position }) => !done.has(position)) ?? [];
+  return [
+    ...own.map((range) => corrupt(range, isExact)),
+    ...untold.map(({ streamId, record }) => toldAgain(streamId, record)),
+  ];
+}
+
+/** @param ranges of one stream, of positions from `first` on */
+function undoneOf(ranges: readonly SeqRange[], first: number, done: Positions): SeqRange[] {
+  let position = first;
+  return ranges.flatMap(({ streamId, fromSeq, toSeq }) => {
+    const offset = fromSeq - position;
+    position += toSeq - fromSeq + 1;
+    const undone = done.missing(fromSeq - offset, toSeq - offset);
+    return undone.map(([from, to]) => ({ streamId, fromSeq: from + offset, toSeq: to + offset }));
   });
+}
+
+function corrupt({ streamId, fromSeq, toSeq }: SeqRange, isExact: boolean): LostRange {
+  const range = { streamId, fromSeq, toSeq, reason: "corrupt" } as const;
+  return isExact ? range : { ...range, missing: { reason: "corrupt", count: null, fromSeq, toSeq } };
 }

@@ -1,4 +1,5 @@
-/** Reads records of the present epoch that are still here, in memory or in the database. */
+/** Reads records of the present epoch that are still here: in memory, in the database, or in one that was set aside. */
+import { seqOfEncoded } from "@equipoise/shared/tick";
 import type { RecordRange } from "../requests/archive.ts";
 import type { Batch } from "./batch.ts";
 import type { RenewableStore } from "./renewable-store.ts";
@@ -10,10 +11,28 @@ export interface Keeping {
   /** Not committed yet, oldest first. */
   uncommitted: readonly Batch[];
   store: RenewableStore;
+  /** What was set aside may have some; undefined when nothing was. */
+  setAside: ((wanted: RecordRange, limit: number) => Promise<string[]>) | undefined;
 }
 
 /** In order of sequence, at most `limit`. @throws EquipoiseError EQ_STORE_FAILED, EQ_STORE_DAMAGED */
-export async function keptRecords(
+export async function keptRecords(keeping: Keeping, asked: RecordRange, limit: number): Promise<string[]> {
+  const wanted = { ...asked, toSeq: Math.min(asked.toSeq, keeping.stream.seq) };
+  const kept = await inUse(keeping, wanted, limit);
+  if (keeping.setAside === undefined || isWhole(kept, wanted, limit)) return kept;
+  return inOrder([kept, await keeping.setAside(wanted, limit)], limit);
+}
+
+/** Of one stream and epoch, each list in order: all of them in order, each number once, at most `limit`. */
+export function inOrder(lists: readonly (readonly string[])[], limit: number): string[] {
+  const some = lists.filter(({ length }) => length > 0);
+  if (some.length < 2) return (some[0] ?? []).slice(0, limit);
+  const bySeq = new Map(some.flat().map((payload) => [seqOfEncoded(payload), payload]));
+  const records = [...bySeq].sort(([a], [b]) => a - b).slice(0, limit);
+  return records.map(([, payload]) => payload);
+}
+
+async function inUse(
   { stream, uncommitted, store }: Keeping,
   { fromSeq, toSeq }: RecordRange,
   limit: number,
@@ -24,4 +43,14 @@ export async function keptRecords(
   const payloads = fromSeq > onDiskTo ? [] : await store.range(onDisk, limit);
   const newer = inMemory.filter(({ seq }) => seq >= fromSeq && seq <= toSeq).map(({ payload }) => payload);
   return [...payloads, ...newer].slice(0, limit);
+}
+
+/** Nothing is missing among them, or up to where they are enough. */
+function isWhole(kept: readonly string[], { fromSeq, toSeq }: RecordRange, limit: number): boolean {
+  const wanted = Math.min(limit, toSeq - fromSeq + 1);
+  const last = kept.at(-1);
+  return (
+    wanted <= 0 ||
+    (last !== undefined && seqOfEncoded(last) === fromSeq + wanted - 1 && kept.length === wanted)
+  );
 }

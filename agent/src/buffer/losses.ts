@@ -9,17 +9,31 @@ import type { LostRow, Statements } from "./schema.ts";
 
 export class Losses {
   readonly #statements: Statements;
+  /** Streams that may have more details than are kept. */
+  readonly #detailed = new Set<number>();
 
   constructor(statements: Statements) {
     this.#statements = statements;
   }
 
-  /** Within a transaction. */
+  /** Within the transaction of a commit. @param told of those that the commit before has answered with */
   change(lost: readonly LostRange[], told: readonly LostRange[]): void {
     for (const range of told) this.#delete(range);
-    for (const range of lost) this.#add(range);
-    for (const streamId of new Set(lost.filter(isDetail).map((detail) => detail.streamId)))
-      this.#coalesce(streamId);
+    this.add(lost);
+  }
+
+  /** At the end of that transaction; not without one, for a gap record may be on its way that tells of some word by word. */
+  coalesce(): void {
+    for (const streamId of this.#detailed) this.#coalesce(streamId);
+    this.#detailed.clear();
+  }
+
+  /** Within a transaction. */
+  add(lost: readonly LostRange[]): void {
+    for (const range of lost) {
+      this.#add(range);
+      if (isDetail(range)) this.#detailed.add(range.streamId);
+    }
   }
 
   all(): LostRange[] {
@@ -33,9 +47,12 @@ export class Losses {
     if (changes === 0) addLost.run(streamId, fromSeq, toSeq, reason, detailOf(range));
   }
 
+  /** What has joined the range since it was told of stays. */
   #delete(range: LostRange): void {
     const { streamId, fromSeq, toSeq, reason } = range;
-    this.#statements.deleteLost.run(streamId, fromSeq, toSeq, reason, detailOf(range));
+    const row = this.#statements.deleteLost.get(streamId, fromSeq, reason, detailOf(range));
+    if (row !== undefined && row.to_seq > toSeq)
+      this.#add({ ...range, fromSeq: toSeq + 1, toSeq: row.to_seq });
   }
 
   #coalesce(streamId: number): void {

@@ -64,6 +64,17 @@ export class Outlet {
     return this.#takeBacklog() ?? this.#takeLive();
   }
 
+  /** All at hand that came before. */
+  takeOlder(beforeUptimeMs: number): AgedTick[] {
+    const older = this.backlog.takeOlder(beforeUptimeMs);
+    while ((this.#live.peek()?.bufferedUptimeMs ?? beforeUptimeMs) < beforeUptimeMs) {
+      const tick = this.#takeLive();
+      if (tick === undefined) break;
+      older.push(tick);
+    }
+    return older;
+  }
+
   /** The next tick of the backlog, else of the live ones. */
   peek(): AgedTick | undefined {
     return this.backlog.peek() ?? this.#live.peek();

@@ -30,6 +30,11 @@ export class Page {
     this.#advance();
   }
 
+  /** When its newest tick came. */
+  get uptimeMs(): number {
+    return this.#chunk.uptimeMs;
+  }
+
   /** @returns undefined when all have been taken */
   take(): AgedTick | undefined {
     const range = this.#range;

@@ -1,5 +1,6 @@
 /** What the buffer and its thread say to each other. One request is answered by one reply, in order. */
 import type { ErrorCode, GapReason, Missing } from "@equipoise/shared";
+import type { Beginning } from "./beginning.ts";
 import type { Chunk, SeqRange } from "./chunk.ts";
 import type { SetAsideBounds, SetAsideState } from "./set-aside-files.ts";
 
@@ -14,7 +15,7 @@ export interface StoreOptions {
   wallMs: number;
   setAsideBounds: SetAsideBounds;
   /** A database that was set aside while the agent ran is continued by a new one: everything is known. */
-  continued?: { epoch: string; streams: StoredStream[]; forgottenSeq: number; done: number[] };
+  continued?: Omit<Beginning, "agent">;
 }
 
 export interface StoredStream {
@@ -47,6 +48,11 @@ export interface LostRange extends SeqRange {
 /** What the database held when it was opened. */
 export interface Opened {
   epoch: string;
+  /**
+   * The epoch before, when a stream that begins may have had numbers of it that nobody knows; empty when nobody knows that
+   * epoch either, null when there was none or all its streams are here.
+   */
+  earlierEpoch: string | null;
   streams: StoredStream[];
   /** The highest number that a stream had which is forgotten: a new one may be any of those and begins behind it. */
   forgottenSeq: number;
@@ -63,9 +69,6 @@ export interface Opened {
   setAside: string | undefined;
   /** All that are set aside now. */
   setAsideFiles: SetAsideState;
-  /** The streams of that one, where they could still be read, and the epoch of their numbers. */
-  salvaged: StoredStream[];
-  salvagedEpoch: string;
 }
 
 /** Bounds, and what they may do away with. */

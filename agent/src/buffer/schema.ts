@@ -2,7 +2,7 @@
 import type Sqlite from "better-sqlite3";
 import type { StoredStream } from "./protocol.ts";
 
-export const schemaVersion = 4;
+export const schemaVersion = 5;
 
 export const signpostTable = `
   CREATE TABLE signpost (first INTEGER PRIMARY KEY, numbers BLOB NOT NULL) STRICT;
@@ -15,10 +15,11 @@ export const lostTable = `
   ) STRICT, WITHOUT ROWID;
 `;
 
-const tables = `
+export const tables = `
   CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT NOT NULL, agent TEXT NOT NULL,
-    uptime_ms REAL NOT NULL, done TEXT NOT NULL, forgotten_seq INTEGER NOT NULL DEFAULT 0
+    uptime_ms REAL NOT NULL, done TEXT NOT NULL, forgotten_seq INTEGER NOT NULL DEFAULT 0,
+    earlier_epoch TEXT
   ) STRICT;
   CREATE TABLE stream (
     id INTEGER PRIMARY KEY, venue TEXT NOT NULL, symbol TEXT NOT NULL, seq INTEGER NOT NULL,
@@ -33,20 +34,6 @@ const tables = `
   PRAGMA user_version = ${schemaVersion};
 `;
 
-/** Begins an empty database. @param done positions that are used up, see {@link Positions} */
-export function beginDatabase(
-  db: Sqlite.Database,
-  agent: string,
-  epoch: string,
-  done: readonly number[],
-): void {
-  db.transaction(() => {
-    db.exec(tables);
-    const insert = "INSERT INTO meta (id, epoch, agent, uptime_ms, done) VALUES (1, ?, ?, 0, ?)";
-    db.prepare(insert).run(epoch, agent, JSON.stringify(done));
-  })();
-}
-
 export interface MetaRow {
   epoch: string;
   agent: string;
@@ -55,6 +42,7 @@ export interface MetaRow {
   done: string;
   /** See {@link Opened}. */
   forgotten_seq: number;
+  earlier_epoch: string | null;
 }
 
 /** A row of `chunk` without its records. */
@@ -111,7 +99,7 @@ export interface Statements {
   details: Sqlite.Statement<[number], LostRow>;
   extendLost: Sqlite.Statement<[number, number, string, number, number]>;
   addLost: Sqlite.Statement<[number, number, number, string, string]>;
-  deleteLost: Sqlite.Statement<[number, number, number, string, string]>;
+  deleteLost: Sqlite.Statement<[number, number, string, string], Pick<LostRow, "to_seq">>;
 }
 
 const full = "SELECT first, count, size, uptime_ms, wall_ms, ranges, gaps, records FROM chunk";
@@ -155,9 +143,11 @@ export function prepareStatements(db: Sqlite.Database): Statements {
     forget: db.prepare("UPDATE meta SET forgotten_seq = max(forgotten_seq, ?)"),
     touch: db.prepare("UPDATE meta SET id = 1"),
     meta: db.prepare("UPDATE meta SET uptime_ms = ?, done = ?"),
-    readMeta: db.prepare<[], MetaRow>("SELECT epoch, agent, uptime_ms, done, forgotten_seq FROM meta"),
+    readMeta: db.prepare<[], MetaRow>(
+      "SELECT epoch, agent, uptime_ms, done, forgotten_seq, earlier_epoch FROM meta",
+    ),
     lastChunk: prepareLastChunk(db),
-    adopt: db.prepare("UPDATE meta SET agent = ?, epoch = ?, forgotten_seq = 0"),
+    adopt: db.prepare("UPDATE meta SET agent = ?, epoch = ?, forgotten_seq = 0, earlier_epoch = NULL"),
     release: db.prepare("UPDATE stream SET reserved = seq WHERE reserved <> seq"),
     lost: db.prepare<[], LostRow>(
       "SELECT stream, from_seq, to_seq, reason, missing FROM lost ORDER BY stream, from_seq",
@@ -171,8 +161,8 @@ export function prepareStatements(db: Sqlite.Database): Statements {
     addLost: db.prepare(
       "INSERT INTO lost (stream, from_seq, to_seq, reason, missing) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET to_seq = max(to_seq, excluded.to_seq)",
     ),
-    deleteLost: db.prepare(
-      "DELETE FROM lost WHERE stream = ? AND from_seq = ? AND to_seq = ? AND reason = ? AND missing = ?",
+    deleteLost: db.prepare<[number, number, string, string], Pick<LostRow, "to_seq">>(
+      "DELETE FROM lost WHERE stream = ? AND from_seq = ? AND reason = ? AND missing = ? RETURNING to_seq",
     ),
   };
 }

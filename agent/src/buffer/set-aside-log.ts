@@ -29,4 +29,10 @@ export class SetAsideLog {
     const error = new EquipoiseError("EQ_STORE_DAMAGED", reason);
     this.#logger.error({ event: "bufferSetAside", code: error.code, ...fields }, error.line);
   }
+
+  /** A part of the database is damaged and gone; the rest stays. */
+  reportPart(): void {
+    const fields = { event: "chunkDamaged", code: "EQ_STORE_DAMAGED" };
+    this.#logger.error(fields, "a part of the buffer is damaged");
+  }
 }

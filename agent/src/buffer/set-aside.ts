@@ -1,10 +1,12 @@
 /**
- * Databases that were set aside, as far as they can still be read: whoever asks for an earlier epoch gets it from there.
+ * Databases that were set aside, as far as they can still be read: whoever asks for an earlier epoch, or for what the
+ * present one had before a new database took over, gets it from there.
  * Every chunk has its own checksums, so what comes out is what went in.
  */
 import Sqlite from "better-sqlite3";
 import { ownExtent, type RangesRow, recordsWithin } from "./chunk-search.ts";
 import { isDamage } from "./database.ts";
+import { inOrder } from "./kept.ts";
 import type { EarlierRange } from "./protocol.ts";
 import type { FullChunkRow } from "./schema.ts";
 import { setAsidePaths } from "./set-aside-files.ts";
@@ -28,13 +30,13 @@ export class SetAside {
     this.#directory = directory;
   }
 
-  /** Records of a stream of an earlier epoch, in order, at most `limit`; none where nothing can be read. */
+  /** Records of a stream, in order, at most `limit`; none where nothing can be read. */
   range(wanted: EarlierRange, limit: number): string[] {
-    for (const path of setAsidePaths(this.#directory).slice(0, maxFiles)) {
-      const payloads = withDatabase(path, (db) => this.#recordsOf(db, path, wanted, limit)) ?? [];
-      if (payloads.length > 0) return payloads;
-    }
-    return [];
+    const files = setAsidePaths(this.#directory).slice(0, maxFiles);
+    const kept = files.map(
+      (path) => withDatabase(path, (db) => this.#recordsOf(db, path, wanted, limit)) ?? [],
+    );
+    return inOrder(kept, limit);
   }
 
   #recordsOf(db: Sqlite.Database, path: string, asked: EarlierRange, limit: number): string[] {

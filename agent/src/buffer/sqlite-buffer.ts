@@ -17,6 +17,7 @@ import type { Archive, RecordRange } from "../requests/archive.ts";
 import type { BacklogPage } from "./backlog.ts";
 import { Batch, type NumberedTick } from "./batch.ts";
 import { Bound, calmMs } from "./bound.ts";
+import { Expiry } from "./expiry.ts";
 import { GroupCommit, lazyMs } from "./group-commit.ts";
 import { keptRecords } from "./kept.ts";
 import { Newest } from "./newest.ts";
@@ -32,13 +33,14 @@ import { SetAsideThread } from "./set-aside-thread.ts";
 import { Settlement } from "./settlement.ts";
 import {
   type NumberedStream,
+  noStreams,
   reserveIsLow,
   Streams,
   type StreamsOptions,
   storedWithReserve,
 } from "./streams.ts";
 import type { StoreThread } from "./thread.ts";
-import { aboutRange, afterCrash, afterDamage, neverGiven, unread, unstored } from "./told.ts";
+import { aboutRange, afterCrash, beforeFirst, unread, unstored } from "./told.ts";
 import { Uptime } from "./uptime.ts";
 
 /** After so many acknowledgements of ticks that are on the disk they are written down soon. */
@@ -58,9 +60,12 @@ export class SqliteBuffer implements TickQueue, Archive {
   readonly #settlement = new Settlement();
   readonly #bound: Bound;
   readonly #room: Room;
+  readonly #expiry: Expiry;
   readonly #newest = new Newest();
   #streams: Streams;
   #epoch = "";
+  /** See {@link Opened}. */
+  #earlierEpoch: string | null = null;
   /** The position of the next tick. */
   #end = 1;
   #clean = true;
@@ -74,13 +79,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     this.#options = options;
     this.failed = promise;
     promise.catch(() => undefined); // it may fail before its owner has begun to await it
-    this.#streams = this.#createStreams({
-      streams: [],
-      forgottenSeq: 0,
-      end: 1,
-      oldest: undefined,
-      lost: [],
-    });
+    this.#streams = this.#createStreams(noStreams);
     this.#uptime = new Uptime(clock);
     this.#setAside = new SetAsideThread(options.directory, clock);
     this.#setAsideLog = new SetAsideLog(logger);
@@ -100,6 +99,8 @@ export class SqliteBuffer implements TickQueue, Archive {
     this.#room = new Room(options.whenFull, this.#bound, this.#groupCommit);
     const read = (position: number, direction: "up" | "down") => this.#read(position, direction);
     this.#outlet = new Outlet({ drain, uptimeMs, read, readable: () => this.#readable(), failed });
+    const parts = { outlet: this.#outlet, settlement: this.#settlement, groupCommit: this.#groupCommit };
+    this.#expiry = new Expiry(options, { ...parts, uptimeMs });
   }
 
   get epoch(): string {
@@ -110,6 +111,7 @@ export class SqliteBuffer implements TickQueue, Archive {
   async start(): Promise<void> {
     const opened = await this.#store.open(storeOptionsOf(this.#options));
     this.#begin(opened);
+    this.#expiry.start();
   }
 
   /** Takes and numbers a trade; see TickSink of the sources. */
@@ -177,11 +179,11 @@ export class SqliteBuffer implements TickQueue, Archive {
     if (epoch !== this.#epoch) return await this.#setAside.range({ ...wanted, epoch }, limit);
     const stream = this.#streams.find(venue, symbol);
     if (stream === undefined || limit <= 0) return [];
-    return await keptRecords(
-      { stream, uncommitted: this.#groupCommit.batches, store: this.#store },
-      wanted,
-      limit,
-    );
+    const hasSetAside = this.#setAsideLog.state.files > 0;
+    const setAside = (of: RecordRange, most: number) => this.#setAside.range({ ...of, epoch }, most);
+    const { batches: uncommitted } = this.#groupCommit;
+    const keeping = { stream, uncommitted, store: this.#store, setAside: hasSetAside ? setAside : undefined };
+    return await keptRecords(keeping, wanted, limit);
   }
 
   /** The newest trade of a stream since the start; undefined before the first. */
@@ -202,10 +204,8 @@ export class SqliteBuffer implements TickQueue, Archive {
   }
 
   stats(): BufferStats {
-    const taken = this.#settlement.oldestTakenUptimeMs;
-    const oldest = [taken, this.#outlet.peek()?.bufferedUptimeMs].filter(
-      (uptimeMs) => uptimeMs !== undefined,
-    );
+    const { oldestTakenUptimeMs: taken = Number.POSITIVE_INFINITY } = this.#settlement;
+    const oldest = Math.min(taken, this.#outlet.peek()?.bufferedUptimeMs ?? Number.POSITIVE_INFINITY);
     return {
       state: this.#room.state,
       ticks: this.#settlement.waiting(this.#end),
@@ -213,7 +213,7 @@ export class SqliteBuffer implements TickQueue, Archive {
       safe: this.#settlement.safe,
       lost: this.#settlement.lost,
       setAside: this.#setAsideLog.state,
-      oldestAgeMs: oldest.length === 0 ? null : Math.round(this.#uptime.nowMs() - Math.min(...oldest)),
+      oldestAgeMs: Number.isFinite(oldest) ? Math.round(this.#uptime.nowMs() - oldest) : null,
     };
   }
 
@@ -223,6 +223,7 @@ export class SqliteBuffer implements TickQueue, Archive {
    */
   async stop(): Promise<void> {
     this.endIntake();
+    this.#expiry.stop();
     try {
       await this.flush();
     } catch (error) {
@@ -235,10 +236,11 @@ export class SqliteBuffer implements TickQueue, Archive {
   }
 
   #begin(opened: Opened): void {
-    const { epoch, done, end, uptimeMs, usedBytes, setAside, salvaged, salvagedEpoch, lost } = opened;
+    const { epoch, done, end, uptimeMs, usedBytes, setAside, lost } = opened;
     if (setAside !== undefined) this.#setAsideLog.report(`set aside as ${setAside}`, { path: setAside });
     this.#setAsideLog.note(opened.setAsideFiles);
     this.#epoch = epoch;
+    this.#earlierEpoch = opened.earlierEpoch;
     this.#streams = this.#createStreams(opened);
     this.#uptime.continue(uptimeMs);
     this.#bound.update(usedBytes, false);
@@ -246,8 +248,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     this.#settlement.begin(done, end);
     this.#outlet.backlog.begin(done, end);
     for (const stream of this.#streams.all()) this.#tellCrash(stream);
-    for (const { venue, symbol, missing } of afterDamage(salvaged, salvagedEpoch))
-      this.#addGap(this.#streamOf(venue, symbol), missing);
+    this.#tell(lost.filter(({ streamId }) => this.#streams.byId(streamId).seq === 0)); // before its first number
     if (lost.length > 0) this.#groupCommit.changed(0); // its answer makes them gap records
   }
 
@@ -260,8 +261,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     const known = this.#streams.find(venue, symbol);
     if (known !== undefined) return known;
     const stream = this.#streams.begin(venue, symbol);
-    const missing = neverGiven(stream);
-    if (missing !== undefined) this.#addGap(stream, missing);
+    for (const missing of beforeFirst(stream, this.#earlierEpoch)) this.#addGap(stream, missing);
     return stream;
   }
 
@@ -305,6 +305,7 @@ export class SqliteBuffer implements TickQueue, Archive {
   }
 
   async #commit(batch: Batch): Promise<void> {
+    if (this.#expiry.giveUp(batch)) this.#bound.evicted(this.#uptime.nowMs());
     const commit = this.#commitOf(batch);
     this.#committed(batch, commit, await this.#store.commit(commit));
   }
@@ -351,6 +352,10 @@ export class SqliteBuffer implements TickQueue, Archive {
   /** When a run of losses is over, one gap record for each of its ranges. */
   #tellLosses(lost: readonly LostRange[]): void {
     this.#bound.relieved();
+    this.#tell(lost);
+  }
+
+  #tell(lost: readonly LostRange[]): void {
     for (const range of lost) {
       this.#groupCommit.pending.told.push(range);
       this.#addGap(this.#streams.byId(range.streamId), aboutRange(range));
@@ -362,10 +367,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     if (page === undefined) return undefined;
     if ("lost" in page) {
       this.#giveUp(page.extent);
-      this.#options.logger.error(
-        { event: "chunkDamaged", code: "EQ_STORE_DAMAGED" },
-        "a part of the buffer is damaged",
-      );
+      this.#setAsideLog.reportPart();
       this.#groupCommit.changed(0); // its answer makes gap records of the loss
       return { ticks: undefined, extent: page.extent };
     }
@@ -381,18 +383,22 @@ export class SqliteBuffer implements TickQueue, Archive {
     this.#setAsideLog.report(error.message, {});
     const rescued = new Batch();
     for (const tick of this.#outlet.liveBelow(this.#settlement.committedEnd)) rescued.add(tick);
-    rescued.dropped.push(...this.#untold);
-    const lost = this.#outlet.backlog.unread();
-    for (const range of lost) this.#giveUp(range);
-    const streams = this.#streams.stored();
-    const { seq: forgottenSeq } = this.#streams.forgotten;
-    const continued = { epoch: this.#epoch, streams, forgottenSeq, done: this.#settlement.flat() };
-    const { setAsideFiles } = await thread.open({ ...storeOptionsOf(this.#options), continued });
+    const gone = this.#outlet.backlog.unread();
+    for (const range of gone) this.#giveUp(range);
+    const lost = gone.length > 0 ? [...this.#streams.all()].flatMap(unread) : [];
+    const { setAsideFiles } = await thread.open({
+      ...storeOptionsOf(this.#options),
+      continued: {
+        epoch: this.#epoch,
+        earlierEpoch: this.#earlierEpoch,
+        streams: this.#streams.stored(),
+        forgottenSeq: this.#streams.forgotten.seq,
+        done: this.#settlement.flat(),
+        lost: [...this.#untold, ...lost],
+      },
+    });
     this.#setAsideLog.note(setAsideFiles);
     await thread.commit(this.#commitOf(rescued));
-    for (const stream of lost.length > 0 ? this.#streams.all() : []) {
-      const missing = unread(stream);
-      if (missing !== undefined) this.#addGap(stream, missing);
-    }
+    this.#groupCommit.changed(0); // its answer makes gap records of the loss
   }
 }

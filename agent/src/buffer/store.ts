@@ -14,26 +14,20 @@
  *                             and the last that may have been given to one since;
  *                             lost(stream, from_seq, to_seq, reason, missing): what a gap record has to tell of (see retold.ts);
  *                             signpost(first, numbers): where a search begins (see signposts.ts);
- *                             meta(epoch, agent, uptime_ms, done, forgotten_seq): one row; `done` are the positions that need not be
- *                             sent any more, as ranges.
+ *                             meta(epoch, agent, uptime_ms, done, forgotten_seq, earlier_epoch): one row; `done` are the
+ *                             positions that need not be sent any more, as ranges.
  *   buffer.db.damaged-TIME    a damaged database that was set aside.
  *
  * Recovery: SQLite replays the WAL. A stream whose `reserved` is beyond its `seq` goes on behind `reserved`, with a gap
  * record about the numbers in between. A database that fails its check is set aside and a new one begun, with a new
- * epoch; one that shows its damage while the agent runs is continued by a new one in the same epoch, because then every
+ * epoch and what can be salvaged (see salvage.ts); one that shows its damage while the agent runs is continued by a new one in the same epoch, because then every
  * number given is known. A chunk that fails its checksum is deleted and its numbers become lost, and what its gap records told.
  */
 import { join } from "node:path";
 import { EquipoiseError, systemCode } from "@equipoise/shared/errors";
-import Sqlite from "better-sqlite3";
-import {
-  type Chunk,
-  decodeRanges,
-  decodeRecords,
-  encodeRanges,
-  encodeRecords,
-  type SeqRange,
-} from "./chunk.ts";
+import type Sqlite from "better-sqlite3";
+import { type Beginning, beginDatabase } from "./beginning.ts";
+import { type Chunk, encodeRanges, encodeRecords, type SeqRange } from "./chunk.ts";
 import { encodeGaps, lostWithDamaged } from "./chunk-gaps.ts";
 import { chunksWith, recordsWithin } from "./chunk-search.ts";
 import { Database, isDamage, lockDirectory } from "./database.ts";
@@ -50,8 +44,8 @@ import {
   type StoredStream,
   type StoreOptions,
 } from "./protocol.ts";
+import { salvage } from "./salvage.ts";
 import {
-  beginDatabase,
   type ChunkRow,
   type FullChunkRow,
   type MetaRow,
@@ -59,8 +53,9 @@ import {
   type Statements,
   schemaVersion,
 } from "./schema.ts";
-import { trimSetAside } from "./set-aside-files.ts";
+import { setAsidePaths, trimSetAside } from "./set-aside-files.ts";
 import { Signposts } from "./signposts.ts";
+import { storedChunk } from "./stored-chunk.ts";
 import { Trimmer } from "./trimmer.ts";
 import { upgrade } from "./upgrade.ts";
 
@@ -81,8 +76,6 @@ export class Store {
   #lock: Sqlite.Database | undefined;
   #opened: Ready | undefined;
   #verified = false;
-  #previousEpoch = "";
-  #salvaged: StoredStream[] = [];
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -100,7 +93,6 @@ export class Store {
     } catch (error) {
       if (!isDamage(error)) throw this.#coded(error);
     }
-    this.#salvage();
     const setAside = this.#database.setAside(this.#options.wallMs);
     try {
       return this.#openDatabase(setAside);
@@ -182,7 +174,6 @@ export class Store {
   }
 
   #openDatabase(setAside: string | undefined): Opened {
-    const { agentId, freshEpoch, continued } = this.#options;
     const found = this.#database.open();
     if (found > schemaVersion) {
       const detail = `${this.#database.path} has version ${found}; this program knows ${schemaVersion}`;
@@ -190,22 +181,20 @@ export class Store {
     }
     const db = this.#database.sqlite;
     this.#database.configure(found === 0);
-    const epoch = continued?.epoch ?? epochAfter(this.#previousEpoch, freshEpoch);
-    if (found === 0) beginDatabase(db, agentId, epoch, continued?.done ?? [0, 0]);
+    if (found === 0) beginDatabase(db, this.#beginning(setAside));
     this.#database.check();
     if (found !== 0) upgrade(db, found);
     const statements = prepareStatements(db);
-    if (found === 0) for (const stream of continued?.streams ?? []) putStream(statements, stream);
-    if (found === 0) statements.forget.run(continued?.forgottenSeq ?? 0);
     this.#adopt(statements);
     const meta = statements.readMeta.get() as MetaRow;
     const done = JSON.parse(meta.done) as number[];
     const losses = new Losses(statements);
-    const trimmer = new Trimmer(this.#database, statements, losses, done[1] ?? 0);
+    const trimmer = new Trimmer(this.#database, statements, losses);
     this.#opened = { statements, losses, trimmer, signposts: new Signposts(statements) };
     this.#verified = false;
     return {
       epoch: meta.epoch,
+      earlierEpoch: meta.earlier_epoch,
       forgottenSeq: meta.forgotten_seq,
       streams: statements.streams.all(),
       done,
@@ -216,9 +205,17 @@ export class Store {
       usedBytes: this.#database.usedBytes,
       setAside,
       setAsideFiles: trimSetAside(this.#options.directory, this.#options.setAsideBounds),
-      salvaged: this.#salvaged,
-      salvagedEpoch: this.#previousEpoch,
     };
+  }
+
+  /** @param setAside what was damaged just now; without it, a start before this one may have been killed behind that */
+  #beginning(setAside: string | undefined): Beginning {
+    const { directory, agentId: agent, freshEpoch, continued } = this.#options;
+    if (continued !== undefined) return { agent, ...continued };
+    const { epoch: before, areAllKnown, streams, lost } = salvage(setAside ?? setAsidePaths(directory)[0]);
+    const earlierEpoch = areAllKnown ? null : before;
+    const epoch = epochAfter(before, freshEpoch);
+    return { agent, epoch, earlierEpoch, forgottenSeq: 0, done: [0, 0], streams, lost };
   }
 
   /** An empty database becomes this agent's with a new epoch; another agent's leftover ticks are not ours to send. */
@@ -239,19 +236,6 @@ export class Store {
     })();
   }
 
-  /** Of a damaged database, where it can still be read: the next epoch must sort behind it, its streams lack ticks. */
-  #salvage(): void {
-    try {
-      const db = this.#database.sqlite;
-      this.#previousEpoch = (db.prepare("SELECT epoch FROM meta").get() as MetaRow | undefined)?.epoch ?? "";
-      this.#salvaged = db
-        .prepare("SELECT id, venue, symbol, seq, reserved FROM stream")
-        .all() as StoredStream[];
-    } catch (error) {
-      if (!systemCode(error)?.startsWith("SQLITE_")) throw error;
-    }
-  }
-
   #transact(commit: Commit): void {
     const { statements, losses, trimmer, signposts } = this.#ready;
     this.#inTransaction(() => {
@@ -261,6 +245,7 @@ export class Store {
       if (commit.chunk !== undefined) putChunk(statements, commit.chunk);
       losses.change(commit.dropped, commit.told);
       const done = trimmer.trim(commit.done, commit.bounds);
+      losses.coalesce();
       signposts.trim();
       statements.meta.run(commit.uptimeMs, JSON.stringify(done));
     });
@@ -297,20 +282,16 @@ export class Store {
   #page(row: FullChunkRow): Page | DamagedPage {
     const { first, count, uptime_ms: uptimeMs, wall_ms: wallMs } = row;
     const extent = [first, first + count - 1] as const;
-    const records = decodeRecords(row.records, count);
     const { statements, losses, trimmer } = this.#ready;
-    const ranges = decodeRanges(row.ranges);
-    if (records !== undefined && ranges !== undefined) {
+    const { ranges, records } = storedChunk(row);
+    if (records !== undefined) {
+      trimmer.handOut(...extent);
       return { chunk: { first, uptimeMs, wallMs, ranges, ...records }, extent };
     }
-    if (ranges === undefined) throw new Sqlite.SqliteError(`the chunk ${first} is damaged`, "SQLITE_CORRUPT");
     this.#inTransaction(() => {
       const { uptime_ms, done } = statements.readMeta.get() as MetaRow;
       const positions = new Positions(JSON.parse(done));
-      losses.change(
-        lostWithDamaged(ranges, row.gaps, (position) => positions.has(position)),
-        [],
-      );
+      losses.add(lostWithDamaged(row, ranges, positions));
       statements.deleteChunk.run(first);
       trimmer.lose(...extent);
       statements.meta.run(uptime_ms, JSON.stringify(trimmer.withGone(positions)));

@@ -34,6 +34,11 @@ export interface StreamsOptions extends Pick<Opened, "streams" | "forgottenSeq" 
   onForgotten: (stream: NumberedStream) => void;
 }
 
+type Held = Omit<StreamsOptions, "agentId" | "onForgotten">;
+
+/** Before the database is open. */
+export const noStreams: Held = { streams: [], forgottenSeq: 0, end: 1, oldest: undefined, lost: [] };
+
 export class Streams {
   readonly #options: StreamsOptions;
   /** By venue, then by symbol: a name of both would have to be made for every tick. */

@@ -1,16 +1,16 @@
 /** Keeps the database within its bounds: acknowledged ticks go first, then those that are too old, then the oldest. */
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Gap } from "@equipoise/shared";
-import { isEncodedGap } from "@equipoise/shared/tick";
-import { decodeRanges, decodeRecords, payloadsOf, rangesOf, seqsOf } from "./chunk.ts";
+import { Acknowledged, lastOf } from "./acknowledged.ts";
+import { payloadsOf, seqsOf } from "./chunk.ts";
 import { lostWithDamaged } from "./chunk-gaps.ts";
 import type { Database } from "./database.ts";
+import { lostWith } from "./given-up.ts";
 import type { Losses } from "./losses.ts";
 import { Positions } from "./positions.ts";
 import type { Bounds, LostRange } from "./protocol.ts";
-import { toldAgain } from "./retold.ts";
 import type { ChunkRow, Statements } from "./schema.ts";
+import { storedChunk } from "./stored-chunk.ts";
 
 /** Room is made before it is needed: up to this share of the bound, and this much of the free disk. */
 const trimShare = 0.9;
@@ -22,28 +22,28 @@ export class Trimmer {
   readonly #database: Database;
   readonly #statements: Statements;
   readonly #losses: Losses;
-  /** Acknowledged chunks that are kept: their bytes, and the position up to which they are counted. */
-  #keptBytes = 0;
-  #countedTo = 0;
+  readonly #acknowledged: Acknowledged;
   #evicted: (readonly [number, number])[] = [];
   /** All that has been deleted unsent: whoever writes a commit may not know yet. */
   #gone = new Positions();
+  /** The chunk that was read last: whoever wrote a commit meanwhile did not know yet that its ticks are at hand. */
+  #lastRead: readonly [number, number] = [0, 0];
   #deleted = 0;
 
-  constructor(database: Database, statements: Statements, losses: Losses, doneTo: number) {
+  constructor(database: Database, statements: Statements, losses: Losses) {
     this.#database = database;
     this.#statements = statements;
     this.#losses = losses;
-    this.#countKept(doneTo);
+    this.#acknowledged = new Acknowledged(statements);
   }
 
   /** @returns what restores the memory's state when the transaction fails */
   mark(): () => void {
-    const [keptBytes, countedTo, evicted] = [this.#keptBytes, this.#countedTo, [...this.#evicted]];
-    const gone = this.#gone.flat();
+    const [evicted, gone, restore] = [[...this.#evicted], this.#gone.flat(), this.#acknowledged.mark()];
     return () => {
       this.#gone = new Positions(gone);
-      [this.#keptBytes, this.#countedTo, this.#evicted] = [keptBytes, countedTo, evicted];
+      this.#evicted = evicted;
+      restore();
     };
   }
 
@@ -51,10 +51,15 @@ export class Trimmer {
   trim(done: readonly number[], bounds: Bounds): number[] {
     const positions = new Positions(done);
     this.#deleted = 0;
-    this.#countKept(positions.upTo);
-    this.#trimKept(positions.upTo, bounds);
+    this.#acknowledged.count(positions);
+    this.#trimAcknowledged(positions, bounds);
     this.#trimUnsent(positions, bounds);
     return this.withGone(positions);
+  }
+
+  /** A chunk is on its way to the broker. */
+  handOut(from: number, to: number): void {
+    this.#lastRead = [from, to];
   }
 
   /** A chunk is deleted although it was not sent. */
@@ -79,41 +84,36 @@ export class Trimmer {
     return this.#evicted.splice(0);
   }
 
-  #countKept(doneTo: number): void {
-    for (const { first, count, size } of this.#statements.chunksUpTo.all({
-      after: this.#countedTo,
-      end: doneTo,
-    })) {
-      this.#keptBytes += size;
-      this.#countedTo = first + count - 1;
-    }
-  }
-
-  #trimKept(doneTo: number, bounds: Bounds): void {
-    for (let row = this.#oldest(0); row !== undefined && this.#deleted < maxDeleted; row = this.#oldest(0)) {
-      if (row.first + row.count - 1 > doneTo) return;
-      const isKept = row.uptime_ms >= bounds.keepFromUptimeMs && this.#keptBytes <= bounds.keepBytes;
-      if (isKept && !this.#isOver(bounds)) return;
-      this.#keptBytes -= row.size;
+  #trimAcknowledged(done: Positions, bounds: Bounds): void {
+    for (const row of this.#acknowledged.oldestFirst(done)) {
+      const isKept = row.uptime_ms >= bounds.keepFromUptimeMs && this.#acknowledged.bytes <= bounds.keepBytes;
+      if (this.#deleted >= maxDeleted || (isKept && !this.#isOver(bounds))) return;
+      this.#acknowledged.remove(row);
       this.#delete(row);
     }
   }
 
   #trimUnsent(done: Positions, bounds: Bounds): void {
-    const [from, before] = bounds.evictable;
+    const [from, before] = this.#untouched(bounds.evictable);
     for (
       let row = this.#oldest(from);
       row !== undefined && this.#deleted < maxDeleted;
       row = this.#oldest(from)
     ) {
-      if (row.first + row.count > before) return;
+      if (lastOf(row) >= before) return;
       const goes = row.uptime_ms < bounds.expireBeforeUptimeMs || (bounds.evict && this.#isOver(bounds));
       if (!goes) return;
-      this.#losses.change(this.#lostWith(row, done), []);
-      this.#evicted.push([row.first, row.first + row.count - 1]);
-      this.lose(row.first, row.first + row.count - 1);
+      this.#losses.add(this.#lostWith(row, done));
+      this.#evicted.push([row.first, lastOf(row)]);
+      this.lose(row.first, lastOf(row));
       this.#delete(row);
     }
+  }
+
+  #untouched([from, before]: Bounds["evictable"]): Bounds["evictable"] {
+    const [first, last] = this.#lastRead;
+    if (last < from || first >= before) return [from, before];
+    return first <= from ? [last + 1, before] : [from, first];
   }
 
   #oldest(from: number): ChunkRow | undefined {
@@ -125,29 +125,22 @@ export class Trimmer {
     this.#statements.deleteChunk.run(first);
   }
 
-  /** The numbers of the chunk's ticks that are not acknowledged. */
+  /** The numbers of the chunk's ticks that are not acknowledged. @throws SqliteError see {@link storedChunk} */
   #lostWith({ first }: ChunkRow, done: Positions): LostRange[] {
     const row = this.#statements.fullChunk.get(first);
-    const ranges = row === undefined ? undefined : decodeRanges(row.ranges);
-    if (row === undefined || ranges === undefined) return [];
-    const records = decodeRecords(row.records, row.count);
-    if (records === undefined) return lostWithDamaged(ranges, row.gaps, (position) => done.has(position));
+    if (row === undefined) throw new Error(`the chunk ${first} is not there`);
+    const { ranges, records } = storedChunk(row);
+    if (records === undefined) return lostWithDamaged(row, ranges, done);
     const payloads = payloadsOf(records);
     const undone = seqsOf(records.streamIds, ranges).flatMap((seq, index) =>
       done.has(first + index)
         ? []
         : [{ streamId: records.streamIds[index] ?? 0, seq, payload: payloads[index] ?? "" }],
     );
-    const evicted = rangesOf(undone).map((range) => ({ ...range, reason: "evicted" as const }));
-    return [...evicted, ...undone.flatMap(toldBy)];
+    return lostWith(undone);
   }
 
   #isOver({ maxBytes, minFreeDiskBytes }: Bounds): boolean {
     return this.#database.usedBytes >= maxBytes * trimShare || this.isDiskLow(minFreeDiskBytes);
   }
-}
-
-/** What a gap record tells of must be told again when it is lost itself. */
-function toldBy({ streamId, payload }: { streamId: number; payload: string }): LostRange | LostRange[] {
-  return isEncodedGap(payload) ? toldAgain(streamId, JSON.parse(payload) as Gap) : [];
 }

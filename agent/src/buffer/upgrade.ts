@@ -1,12 +1,14 @@
 /**
  * Databases of earlier versions become ones of this version, in one transaction: of version 1, with a row for each tick,
- * of version 2, where nobody knows what the gap records in a chunk say unless they are read, and of version 3.
+ * of version 2, where nobody knows what the gap records in a chunk say unless they are read, of version 3, and of version
+ * 4, where nobody knows of an earlier epoch.
  */
 import type Sqlite from "better-sqlite3";
+import { beginDatabase } from "./beginning.ts";
 import { encodeRanges, encodeRecords, movable, rangesOf } from "./chunk.ts";
 import { encodeGaps } from "./chunk-gaps.ts";
 import type { StoredStream } from "./protocol.ts";
-import { beginDatabase, lostTable, prepareStatements, schemaVersion, signpostTable } from "./schema.ts";
+import { lostTable, prepareStatements, schemaVersion, signpostTable } from "./schema.ts";
 
 interface OldTick {
   position: number;
@@ -28,9 +30,8 @@ export function upgrade(db: Sqlite.Database, found: number): void {
       .all() as StoredStream[];
     const extent = db.prepare("SELECT min(position) AS first FROM tick").get() as { first: number | null };
     db.exec("DROP TABLE meta; DROP TABLE stream");
-    beginDatabase(db, meta.agent, meta.epoch, [0, (extent.first ?? 1) - 1]);
-    const statements = prepareStatements(db);
-    for (const { id, venue, symbol, seq } of streams) statements.stream.run(id, venue, symbol, seq, seq);
+    const done = [0, (extent.first ?? 1) - 1];
+    beginDatabase(db, { ...meta, done, streams, earlierEpoch: null, forgottenSeq: 0, lost: [] });
     moveTicks(db);
     db.exec("DROP TABLE tick");
   })();
@@ -41,10 +42,12 @@ function alter(db: Sqlite.Database, found: number): void {
   db.transaction(() => {
     if (found === 2)
       db.exec("ALTER TABLE chunk ADD COLUMN gaps BLOB; ALTER TABLE lost ADD COLUMN missing TEXT");
-    db.exec(`ALTER TABLE lost RENAME TO former_lost; ${lostTable}
-      INSERT INTO lost SELECT stream, from_seq, to_seq, reason, ifnull(missing, '') FROM former_lost;
-      DROP TABLE former_lost; ${signpostTable}
-      ALTER TABLE meta ADD COLUMN forgotten_seq INTEGER NOT NULL DEFAULT 0`);
+    if (found < 4)
+      db.exec(`ALTER TABLE lost RENAME TO former_lost; ${lostTable}
+        INSERT INTO lost SELECT stream, from_seq, to_seq, reason, ifnull(missing, '') FROM former_lost;
+        DROP TABLE former_lost; ${signpostTable}
+        ALTER TABLE meta ADD COLUMN forgotten_seq INTEGER NOT NULL DEFAULT 0`);
+    db.exec("ALTER TABLE meta ADD COLUMN earlier_epoch TEXT");
     db.pragma(`user_version = ${schemaVersion}`);
   })();
 }

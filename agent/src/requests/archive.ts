@@ -17,8 +17,8 @@ export interface Archive {
   /** The newest trade of a stream since the start; undefined before the first. */
   latest(venue: string, symbol: string): string | undefined;
   /**
-   * Records of a stream that are still here, acknowledged or not, in order of sequence, at most `limit`. Those of an
-   * earlier epoch are in databases that were set aside, where they can still be read.
+   * Records of a stream that are still here, acknowledged or not, in order of sequence, at most `limit`. What
+   * the database in use has not comes from those that were set aside, where it can still be read.
    * @throws EquipoiseError EQ_STORE_FAILED, EQ_STORE_DAMAGED
    */
   range(wanted: RecordRange, limit: number): Promise<string[]>;

@@ -1,4 +1,5 @@
 /** A stream's records in pages, so that an answer of any length needs little memory. */
+import { seqOfEncoded } from "@equipoise/shared";
 import type { Archive, RecordRange } from "./archive.ts";
 
 export interface NumberedRecord {
@@ -19,7 +20,7 @@ export async function* pages(
   while (left > 0 && from <= toSeq) {
     const asked = Math.min(pageRecords, left);
     const payloads = await archive.range({ venue, symbol, epoch, fromSeq: from, toSeq }, asked);
-    const page = payloads.map((payload) => ({ seq: seqOf(payload), payload }));
+    const page = payloads.map((payload) => ({ seq: seqOfEncoded(payload), payload }));
     const last = page.at(-1);
     if (last === undefined) return;
     yield page;
@@ -27,11 +28,4 @@ export async function* pages(
     left -= page.length;
     from = last.seq + 1;
   }
-}
-
-/** `seq` is the last field of every record, whatever is before it. */
-function seqOf(payload: string): number {
-  const digits = /"seq":(\d+)\}$/.exec(payload)?.[1];
-  if (digits === undefined) throw new Error(`a record without its sequence: ${payload.slice(0, 80)}`);
-  return Number(digits);
 }

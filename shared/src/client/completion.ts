@@ -38,6 +38,10 @@ export class Completion {
   /** @param left so many stay open */
   async *#complete(topic: string, open: MissingTicks[], left: number): AsyncGenerator<TickRecord> {
     for (let [first] = open; first !== undefined && open.length > left; [first] = open) {
+      if (this.#gaps.isExplained(first)) {
+        open.shift();
+        continue;
+      }
       for await (const item of this.#filler.fill(first)) {
         if ("type" in item) yield* this.#filled(topic, open, item);
         else await this.#onGap(item);

@@ -89,9 +89,11 @@ export class GapFiller implements Filler {
   }
 }
 
-/** What the agent told of it is all that it knows; of an earlier epoch it may have found more. */
+/** What the agent told of it is all that it knows; of a database that was set aside it may find more. */
 function isGivenUp({ reason, record, epoch }: MissingTicks): boolean {
-  return reason !== "hole" && (record === undefined || record.epoch === epoch);
+  if (reason === "hole") return false;
+  const mayBeSetAside = reason === "corrupt" && record?.count === null;
+  return record === undefined || (record.epoch === epoch && !mayBeSetAside);
 }
 
 /** Where a long hole goes on; only forwards, whatever the agent says. */

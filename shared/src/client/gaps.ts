@@ -1,15 +1,18 @@
 /**
  * Finds what is missing in streams that are read completely, each gap exactly once. What the agent knows to be missing
- * comes as a gap record; a jump in `seq` that no gap record explains is a `hole`. For exclusive consumers only: a pool
- * member sees a subset of every stream.
+ * comes as a gap record; a jump in `seq` that no gap record explains is a `hole`; an `epoch` that began without a word of
+ * how the one before has ended leaves open what is missing of that. For exclusive consumers only: a pool member sees a
+ * subset of every stream.
  */
 import type { Gap, TickRecord } from "../tick.ts";
-import { explained, explainedBy, hole, type MissingTicks, type Range, toldBy } from "./missing.ts";
+import { explained, explainedBy, hole, type MissingTicks, openEnd, type Range, toldBy } from "./missing.ts";
 
 interface Progress {
   nextSeq: number;
   /** What was found to be missing and may still come; bounded, oldest dropped. */
   holes: Range[];
+  /** Epochs whose end its gap records have told; bounded, oldest dropped. */
+  toldOf: string[];
 }
 
 /** By epoch. */
@@ -42,6 +45,11 @@ export class GapDetector {
     return missingBefore(topic, epochs, from, record);
   }
 
+  /** Whether the agent has told by now how the epoch ended whose end was found to be open. */
+  isExplained({ topic, reason, epoch }: MissingTicks): boolean {
+    return reason === "epoch" && isTold(this.#streams.get(topic), epoch);
+  }
+
   #epochsOf(topic: string): Epochs {
     const epochs = this.#streams.get(topic) ?? new Map<string, Progress>();
     this.#streams.delete(topic);
@@ -55,14 +63,42 @@ function oldestOf(map: ReadonlyMap<string, unknown>): string {
   return map.keys().next().value ?? "";
 }
 
-/** The first record ever seen of a stream is where reading begins; a later epoch begins at 1. */
+/**
+ * The first record ever seen of a stream is where reading begins; a later epoch begins at 1. One that sorts before those
+ * that are known may be late, or of a device whose clock was behind.
+ */
 function begin(topic: string, epochs: Epochs, record: TickRecord): MissingTicks[] {
-  const joined = epochs.size === 0;
+  const before = [...epochs].at(-1);
   const newest = [...epochs.keys()].every((epoch) => record.epoch > epoch);
-  epochs.set(record.epoch, { nextSeq: record.seq + 1, holes: [] });
+  epochs.set(record.epoch, { nextSeq: record.seq + 1, holes: [], toldOf: [] });
   if (epochs.size > maxEpochs) epochs.delete(oldestOf(epochs));
-  if (joined || !newest) return record.type === "gap" && record.count !== 0 ? [toldBy(topic, record)] : [];
-  return missingBefore(topic, epochs, 1, record);
+  if (before !== undefined && newest) {
+    const missing = missingBefore(topic, epochs, 1, record);
+    return [...missing, ...openEndOf(topic, epochs, record, before)];
+  }
+  const isOwn = record.type === "gap" && explainedBy(record) !== undefined;
+  const told = isOwn && record.count !== 0 ? [toldBy(topic, record)] : newsOf(topic, epochs, record);
+  return before === undefined ? told : [...told, ...openEndOf(topic, epochs, record, before)];
+}
+
+function openEndOf(
+  topic: string,
+  epochs: Epochs,
+  { epoch }: TickRecord,
+  [before, { nextSeq }]: [string, Progress],
+): MissingTicks[] {
+  return isTold(epochs, before) || isTold(epochs, epoch) ? [] : [openEnd(topic, before, nextSeq)];
+}
+
+function isTold(epochs: Epochs | undefined, epoch: string): boolean {
+  return [...(epochs?.values() ?? [])].some(({ toldOf }) => toldOf.includes(epoch));
+}
+
+function noteTold(epochs: Epochs, { epoch, ofEpoch }: Gap): void {
+  const toldOf = epochs.get(epoch)?.toldOf;
+  if (toldOf === undefined || ofEpoch === undefined) return;
+  toldOf.push(ofEpoch);
+  toldOf.splice(0, toldOf.length - maxEpochs);
 }
 
 /** Everything in `[from, record.seq)`: explained by the record as far as it goes, holes beside it. */
@@ -80,9 +116,11 @@ function missingBefore(topic: string, epochs: Epochs, from: number, record: Tick
 /** What a record tells beside numbers of its own epoch; those are accounted for wherever they should have been. */
 function newsOf(topic: string, epochs: Epochs, record: TickRecord): MissingTicks[] {
   if (record.type === "trade" || explainedBy(record) !== undefined) return [];
+  noteTold(epochs, record);
   const { ofEpoch, fromSeq = 1, toSeq } = record;
   const earlier = ofEpoch === undefined ? undefined : epochs.get(ofEpoch);
-  if (earlier === undefined || toSeq === undefined) return [toldBy(topic, record)];
+  if (earlier === undefined) return [toldBy(topic, record)];
+  if (toSeq === undefined) return [{ ...toldBy(topic, record), fromSeq: earlier.nextSeq }];
   return endOf(earlier, topic, record, [fromSeq, toSeq]);
 }
 

@@ -6,8 +6,11 @@ export interface MissingTicks {
   topic: string;
   /** Whose numbers they are: with the agent's gap record it may be an epoch before the record's own. */
   epoch: string;
-  /** `hole`: numbered records were lost between the agent and here. Otherwise the reason in the agent's gap record. */
-  reason: "hole" | Gap["reason"];
+  /**
+   * `hole`: numbered records were lost between the agent and here. `epoch`: another epoch began, and nothing tells how this
+   * one ended, of which numbers from `fromSeq` on may be missing. Otherwise the reason in the agent's gap record.
+   */
+  reason: "hole" | "epoch" | Gap["reason"];
   /** How many ticks are missing; null where unknown. */
   count: number | null;
   fromSeq?: number;
@@ -24,6 +27,10 @@ export type Range = readonly [from: number, to: number];
 
 export function hole(topic: string, epoch: string, [fromSeq, toSeq]: Range): MissingNumbers {
   return { topic, epoch, reason: "hole", count: toSeq - fromSeq + 1, fromSeq, toSeq };
+}
+
+export function openEnd(topic: string, epoch: string, fromSeq: number): MissingTicks {
+  return { topic, epoch, reason: "epoch", count: null, fromSeq };
 }
 
 /** What a gap record says by itself. */

@@ -182,3 +182,16 @@ test("whatever is lost, kept, repeated and late: every number is handled or told
     { numRuns: 150 },
   );
 });
+
+test("an open end of an epoch is not told when what fills a hole tells how it ended", async (t) => {
+  const told = gap(1, { epoch: "01K", reason: "corrupt", ofEpoch: "01J", toSeq: 2 });
+  const { read } = reader(keeper([trade(2), told]));
+  t.same(await read(trade(1), trade(2, { epoch: "01K" })), ["1", "2", "01K/1", "01K/2"]);
+  const { read: readAlone } = reader(noFiller);
+  t.same(await readAlone(trade(1), trade(2, { epoch: "01K" })), [
+    "1",
+    "hole 1-1",
+    "epoch 2-undefined",
+    "01K/2",
+  ]);
+});

@@ -109,6 +109,15 @@ test("of an earlier epoch the agent is asked, and what it lacks stays as uncerta
   t.same(items, [["corrupt", "01J", null, 3, 3], 4, ["corrupt", "01J", null, 5, 9]]);
 });
 
+test("what only a damaged database held is asked for: it was set aside and may still have some", async (t) => {
+  const record = gap(9, { reason: "corrupt", toSeq: 4 });
+  const { filler } = fillerWith(() => ({ records: [trade(2), trade(3)], outcome: {} }));
+  const items: unknown[] = [];
+  for await (const item of filler.fill({ ...hole(2, 4), reason: "corrupt", count: null, record }))
+    items.push("type" in item ? item.seq : [item.reason, item.count, item.fromSeq, item.toSeq]);
+  t.same(items, [2, 3, ["corrupt", null, 4, 4]]);
+});
+
 test("what the agent itself has given up, and other people's topics, are not asked for", async (t) => {
   const { filler } = fillerWith(() => t.fail("asked") as never);
   t.same(await filled(filler, { ...hole(1, 2), reason: "evicted" }), ["2 missing: 1 to 2"]);

@@ -74,14 +74,29 @@ test("a gap record about ticks without numbers is reported once, also when it fi
   ]);
 });
 
-test("a new epoch begins at 1; its first record may report what the old one lost", async (t) => {
+test("a new epoch begins at 1; when it does not say how the one before ended, that is open", async (t) => {
   const next = { epoch: "01K" };
-  t.same(observeAll([trade(10), trade(1, next), trade(2, next)]), []);
-  t.same(observeAll([trade(10), trade(3, next)]), [["hole", 2, 1, 2]]);
-  t.same(observeAll([trade(10), gap(1, { ...next, reason: "crash", fromSeq: 11, toSeq: 12, count: 2 })]), [
-    ["crash", 2, 11, 12],
-  ]);
-  t.same(observeAll([trade(1, next), trade(10), trade(11), trade(2, next)]), [], "an older epoch comes late");
+  const open = ["epoch", null, 11, undefined];
+  t.same(observeAll([trade(10), trade(1, next), trade(2, next), trade(11)]), [open]);
+  t.same(observeAll([trade(10), trade(3, next)]), [["hole", 2, 1, 2], open]);
+  const nameless = gap(1, { ...next, reason: "crash", fromSeq: 11, toSeq: 12, count: 2 });
+  t.same(observeAll([trade(10), nameless]), [["crash", 2, 11, 12], open]);
+  const other = gap(1, { ...next, reason: "corrupt", ofEpoch: "01H", toSeq: 12 });
+  t.same(observeAll([trade(10), other]), [["corrupt", null, undefined, undefined], open]);
+});
+
+test("a new epoch of a device whose clock was behind leaves the end of the one before open, too", async (t) => {
+  const behind = { epoch: "01A" };
+  t.same(observeAll([trade(10), trade(1, behind), trade(2, behind)]), [["epoch", null, 11, undefined]]);
+  const named = gap(1, { epoch: "01K", reason: "corrupt", ofEpoch: "01J", toSeq: 20 });
+  t.same(observeAll([named, trade(7), trade(2, { epoch: "01K" })]).slice(1), [], "this one comes late");
+});
+
+test("a new epoch that names the one before but not its last number tells from where on", async (t) => {
+  const next = gap(1, { epoch: "01K", reason: "corrupt", ofEpoch: "01J" });
+  const detector = new GapDetector();
+  detector.observe(topic, trade(10));
+  t.match(detector.observe(topic, next), [{ epoch: "01J", reason: "corrupt", count: null, fromSeq: 11 }]);
 });
 
 test("how an epoch ended is told by the next one, of that only what was not read", async (t) => {

@@ -57,7 +57,7 @@ export class TableOutput implements Output {
   }
 
   showMissing({ topic, reason, count, fromSeq, toSeq }: MissingTicks): void {
-    const range = fromSeq === undefined ? "" : ` (seq ${fromSeq} to ${toSeq})`;
+    const range = fromSeq === undefined ? "" : ` (seq ${fromSeq} to ${toSeq ?? "unknown"})`;
     const last = `${count ?? "unknown"} missing in ${topic}: ${reason}${range}`;
     this.#missing = { gaps: (this.#missing?.gaps ?? 0) + 1, last };
   }
