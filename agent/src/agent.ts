@@ -49,7 +49,16 @@ export class Agent implements Service {
     this.#options = options;
     this.ended = this.#end.promise;
     this.ended.catch(() => undefined); // it may fail before anybody has begun to await it
-    this.#sources = new Sources({ ...options, specs: config.source, speed: config.speed, directory });
+    this.#sources = new Sources({
+      ...options,
+      specs: config.source,
+      speed: config.speed,
+      directory,
+      marks: {
+        of: (...stream) => this.#buffer.marks.of(...stream),
+        readUntil: (...read) => this.#buffer.marks.readUntil(...read),
+      },
+    });
     this.#buffer = new SqliteBuffer({ ...config.buffer, agentId, directory, clock, random, logger });
     this.#deviceClock = new DeviceClock(clock, logger);
     this.#certificates = new Certificates(config.uplink, logger);

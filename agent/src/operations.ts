@@ -96,8 +96,12 @@ export class Operations {
   }
 
   #unreadyReason(): string | undefined {
-    const { state, uplink } = this.#options.state();
+    const { state, uplink, sources } = this.#options.state();
     if (state !== "up") return `the agent is ${state}`;
-    return uplink.connected ? undefined : "there is no connection to a broker";
+    if (!uplink.connected) return "there is no connection to a broker";
+    const away = sources.find(
+      ({ state: is, connection }) => is === "running" && connection?.connected === false,
+    );
+    return away === undefined ? undefined : `the source ${away.spec} is not connected`;
   }
 }

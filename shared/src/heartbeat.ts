@@ -72,6 +72,18 @@ export interface AgentHeartbeat {
     skipped: number;
     /** Gap records that the source has written. */
     gaps: number;
+    /** Of a venue. */
+    connection?: {
+      connected: boolean;
+      /** For so long it has been connected, or not. */
+      forMs: number;
+      /** Why it is not; null while it is, and before the first attempt has ended. */
+      reason: string | null;
+      /** Since the last trade; null before the first. */
+      lastTickAgeMs: number | null;
+      /** Symbols that the connection does not have: refused, or never answered for. */
+      missing: string[];
+    };
   }[];
   /** What could not be found out is null. */
   device: {

@@ -6,7 +6,7 @@ import type { NumberedStream } from "../../agent/src/buffer/streams.ts";
 
 const streamOf = (id: number): NumberedStream => ({
   ...{ id, venue: "v", symbol: `S${id}`, topic: `ticks/v/S${id}/pi-7`, lastTopic: `last/v/S${id}/pi-7` },
-  ...{ seq: 0, reserved: 10_000, committedSeq: 0, takenSeq: undefined, lastPosition: 0 },
+  ...{ seq: 0, reserved: 10_000, committedSeq: 0, takenSeq: undefined, lastPosition: 0, read: undefined },
 });
 const streams = [streamOf(0), streamOf(1)] as const;
 

@@ -34,7 +34,7 @@ function filled(chunks: number): { db: Database.Database; statements: Statements
       });
       statements.addChunk.run(first, chunkTicks, 0, n, n, encodeRanges(ranges), none, none);
       for (const { streamId, toSeq } of ranges)
-        statements.stream.run(streamId, "v", `S${streamId}`, toSeq, toSeq);
+        statements.stream.run(streamId, "v", `S${streamId}`, toSeq, toSeq, "");
       placed.push(...ranges.map((range) => ({ ...range, first })));
     }
   })();

@@ -52,6 +52,7 @@ export function asVersion(version: 2 | 3, directory: string, more = ""): void {
   db.exec(`DROP TABLE signpost; DROP TABLE lost; ALTER TABLE meta DROP COLUMN forgotten_seq; ALTER TABLE meta DROP COLUMN earlier_epoch;
     CREATE TABLE lost (stream INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,
       reason TEXT NOT NULL, ${missing} PRIMARY KEY (stream, from_seq, reason)) STRICT, WITHOUT ROWID;
+    ALTER TABLE stream DROP COLUMN mark;
     ${version === 2 ? "ALTER TABLE chunk DROP COLUMN gaps;" : ""} ${more};
     PRAGMA user_version = ${version}`);
   db.close();

@@ -8,7 +8,7 @@ import { createSource } from "../../agent/src/source/create.ts";
 import { parseSourceSpec } from "../../agent/src/source/spec.ts";
 import type { Teardown } from "../support/teardown.ts";
 import { counting, recordedLog, trade, tradeLine, until } from "./support.ts";
-import { KeptRecords } from "./venue-server.ts";
+import { KeptMarks, KeptRecords } from "./venue-server.ts";
 
 /** A running source and the port that it has. */
 async function listen(t: Teardown, text: string) {
@@ -18,6 +18,7 @@ async function listen(t: Teardown, text: string) {
     random: Math.random,
     logger,
     stdin: process.stdin,
+    marks: new KeptMarks(),
     speed: "max",
   });
   await source.open();

@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { decodePayload, systemClock } from "@equipoise/shared";
 import { test } from "tap";
+import { refuseOverlap } from "../../agent/src/source/overlap.ts";
 import { merged, type SymbolChanges, SymbolChangesFile } from "../../agent/src/source/symbol-changes.ts";
 import { applied } from "../../agent/src/source/venue-specs.ts";
 import { AgentRequests } from "../../shared/src/client/agent-requests.ts";
@@ -44,7 +45,7 @@ test("a symbol is added and another removed without a loss to the third, and it 
   t.equal(await received(), "BTC-USD 1");
   const requests = new AgentRequests({ clientId: "asker", clean: true, keepaliveS: 30, clock: systemClock });
   t.teardown(() => requests.stop());
-  const change = { venue: "kraken", add: ["SOL/USD"], remove: ["ETH/USD"] };
+  const change = { venue: "kraken", add: ["SOL/USD"], remove: ["ETH-USD"] };
   const { outcome } = await requests.ask(broker.url, "pi-7", "config", change, 5_000);
   t.same(outcome.sources, [`kraken:BTC/USD,SOL/USD?url=${venue.url}`]);
   // While the second connection comes the first is read on, but for what was removed.
@@ -77,6 +78,41 @@ test("changes apply over whatever is configured", (t) => {
   t.same(applied(["stdin:"], { okx: { add: ["X-Y"], remove: [] } }), ["stdin:", "okx:X-Y"]);
   t.same(applied(texts, { kraken: { add: ["A"], remove: [] } }), ["stdin:", "kraken:A,B", "kraken:C"]);
   t.end();
+});
+
+test("a symbol that is there already is not added, in whatever writing and however often it is named", (t) => {
+  const texts = ["kraken:BTC/USD", "bitstamp:BTC-USD"];
+  const again = { add: ["BTC-USD", "btc/usd", "ETH/USD", "ETH-USD"], remove: [] };
+  t.same(applied(texts, { kraken: again, bitstamp: { add: ["btcusd"], remove: [] } }), [
+    "kraken:BTC/USD,ETH/USD",
+    "bitstamp:BTC-USD",
+  ]);
+  t.same(applied(texts, { kraken: { add: ["X/Y"], remove: ["BTC-USD"] } }), [
+    "bitstamp:BTC-USD",
+    "kraken:X/Y",
+  ]);
+  t.end();
+});
+
+test("what two sources would both bring is refused at the start in one clear line", async (t) => {
+  const refused: [string[], RegExp][] = [
+    [
+      ["binance:BTCUSDT", "binance:ETHUSDT,btcusdt"],
+      /binance BTCUSDT is in the source binance:BTCUSDT already/,
+    ],
+    [["kraken:BTC/USD?url=ws://127.0.0.1:1", "kraken:BTC-USD"], /kraken BTC-USD is in the source/],
+    [["bitstamp:BTC-USD", "bitstamp:BTCUSD"], /bitstamp BTCUSD is in/],
+    [["file:a.jsonl", "file:./a.jsonl?loop=true"], /file \S*a\.jsonl is in/],
+    [["stdin:", "stdin:"], /standard input is in/],
+  ];
+  for (const [specs, message] of refused) {
+    t.throws(() => refuseOverlap(specs), { code: "EQ_CONFIG_BAD_VALUE", message });
+  }
+  refuseOverlap(["binance:BTCUSDT", "binance-usdm:BTCUSDT", "tcp:127.0.0.1:0", "tcp:127.0.0.1:0"]);
+  const args = ["binance:BTCUSDT", "binance:BTCUSDT,ETHUSDT"].flatMap((spec) => ["--source", spec]);
+  const agent = startAgent(t, await temporaryDirectory(t), "mqtt://127.0.0.1:1", ...args);
+  t.equal((await agent.exited).code, 2);
+  t.match(agent.stderr, /^equipoise-agent: EQ_CONFIG_BAD_VALUE: [^\n]*binance BTCUSDT is in[^\n]*\n$/);
 });
 
 test("more symbols than one source may have go to a second one", (t) => {

@@ -8,7 +8,7 @@ import { type Test, test } from "tap";
 import { createSource } from "../../agent/src/source/create.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { recordedLog, tradeLine, until } from "./support.ts";
-import { KeptRecords } from "./venue-server.ts";
+import { KeptMarks, KeptRecords } from "./venue-server.ts";
 
 /** A trade each of two streams, a line that names the first by its fields, and one by its text. */
 const input = [
@@ -31,6 +31,7 @@ function sourceOf(t: Test, spec: string, stdin = Readable.from([])) {
     random: Math.random,
     logger,
     stdin,
+    marks: new KeptMarks(),
     speed: "max",
   });
   t.teardown(() => source.stop());

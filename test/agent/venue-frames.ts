@@ -3,10 +3,7 @@ import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 
 const fixtures = new URL("fixtures/venues/", import.meta.url);
-const spotRecording = new URL(
-  "../../deploy/demo/sample/spot_btcusdt_20240808.trades.txt.gz",
-  import.meta.url,
-);
+const samples = new URL("../../deploy/demo/sample/", import.meta.url);
 
 /** What a tick must be, times as text so that no digit is lost. */
 export interface Expected {
@@ -28,9 +25,9 @@ export function recordedFrames(name: string, connection = ""): string[] {
 }
 
 /** The frames of a recording of lines. */
-export function binanceFrames(market: "spot" | "usdm"): string[] {
-  const path = market === "spot" ? spotRecording : new URL("binance-usdm.trades.txt.gz", fixtures);
-  const lines = gunzipSync(readFileSync(path)).toString("latin1").trimEnd().split("\n");
+function binanceFrames(name: string, directory = fixtures): string[] {
+  const file = new URL(`${name}_20240808.trades.txt.gz`, directory);
+  const lines = gunzipSync(readFileSync(file)).toString("latin1").trimEnd().split("\n");
   return lines.map((line) => line.slice(line.indexOf(" ") + 1));
 }
 
@@ -160,11 +157,23 @@ export interface RecordedSession {
   trades: number;
 }
 
+const spotBtc = binanceFrames("spot_btcusdt", samples);
+const usdmBtc = binanceFrames("usdm_btcusdt");
+const spotEth = binanceFrames("spot_ethusdt");
+const usdmEth = binanceFrames("usdm_ethusdt");
+
+/** Too long to be disturbed in every way: read and replayed as they are. */
+export const longSessions: readonly RecordedSession[] = [
+  { venue: "binance", label: "ETHUSDT", frames: spotEth, read: binance, trades: 6_106 },
+  { venue: "binance-usdm", label: "BTCUSDT", frames: usdmBtc, read: binance, trades: 21_313 },
+  { venue: "binance-usdm", label: "ETHUSDT", frames: usdmEth, read: binance, trades: 14_076 },
+];
+
 export const recordedSessions: readonly RecordedSession[] = [
   { venue: "binance", label: "aggTrade", frames: recordedFrames("binance"), read: binance, trades: 2 },
   { venue: "binance", label: "@trade", frames: recordedFrames("binance-trade"), read: binance, trades: 4 },
-  { venue: "binance", label: "five minutes", frames: binanceFrames("spot"), read: binance, trades: 9_757 },
-  { venue: "binance-usdm", label: "futures", frames: binanceFrames("usdm"), read: binance, trades: 1_000 },
+  { venue: "binance", label: "five minutes", frames: spotBtc, read: binance, trades: 9_757 },
+  { venue: "binance-usdm", label: "futures", frames: usdmBtc.slice(0, 1_000), read: binance, trades: 1_000 },
   { venue: "coinbase", label: "recorded", frames: recordedFrames("coinbase"), read: coinbase, trades: 279 },
   { venue: "kraken", label: "v1", frames: recordedFrames("kraken-v1", ".48"), read: krakenV1, trades: 10 },
   { venue: "kraken", label: "v2", frames: recordedFrames("kraken-v2"), read: krakenV2, trades: 8 },

@@ -128,7 +128,7 @@ const asked: [venue: string, symbols: string[], frame: string, acks: number][] =
   ],
   ["bitstamp", ["ETH/USD"], '{"event":"bts:subscribe","data":{"channel":"live_trades_ethusd"}}', 1],
   ["okx", ["BTC-USDT"], '{"op":"subscribe","args":[{"channel":"trades-all","instId":"BTC-USDT"}]}', 1],
-  ["bybit-linear", ["BTCUSDT"], '{"op":"subscribe","args":["publicTrade.BTCUSDT"]}', 1],
+  ["bybit-linear", ["BTCUSDT"], '{"req_id":"BTCUSDT","op":"subscribe","args":["publicTrade.BTCUSDT"]}', 1],
 ];
 
 test("each venue is asked as it documents", async (t) => {

@@ -1,7 +1,7 @@
 import { test } from "tap";
 import type { Teardown } from "../support/teardown.ts";
 import { until } from "./support.ts";
-import { type RecordedSession, recordedSessions } from "./venue-frames.ts";
+import { longSessions, type RecordedSession, recordedSessions } from "./venue-frames.ts";
 import { runVenue, type VenueClient, VenueServer } from "./venue-server.ts";
 
 /** A source for everything in the session, connected to a server that has sent these frames. */
@@ -16,7 +16,7 @@ async function replay(
   return runVenue(t, `${session.venue}:${[...symbols].join(",")}?url=${server.url}`);
 }
 
-for (const session of recordedSessions) {
+for (const session of [...recordedSessions, ...longSessions]) {
   test(`${session.venue}, ${session.label}: what comes over a socket is what was recorded, in order, without a gap`, async (t) => {
     const { source, sink } = await replay(t, session, session.frames);
     await until(() => sink.records.length >= session.trades);

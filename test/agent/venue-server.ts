@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { type Clock, systemClock, type VenueGap, type VenueTrade } from "@equipoise/shared";
 import { type WebSocket, WebSocketServer } from "ws";
-import type { TickSink } from "../../agent/src/source/source.ts";
+import type { ReadMark, ReadMarks, TickSink } from "../../agent/src/source/source.ts";
 import { parseSourceSpec } from "../../agent/src/source/spec.ts";
 import { VenueSource } from "../../agent/src/source/venue/venue-source.ts";
 import type { Teardown } from "../support/teardown.ts";
@@ -121,13 +121,31 @@ export class KeptRecords implements TickSink {
   }
 }
 
+/** How far streams were read, by venue and symbol. */
+export class KeptMarks implements ReadMarks {
+  readonly marks = new Map<string, ReadMark>();
+
+  of(venue: string, symbol: string): ReadMark | undefined {
+    return this.marks.get(`${venue} ${symbol}`);
+  }
+
+  readUntil(venue: string, symbol: string, receivedTimeUs: number): void {
+    const before = { exchangeTimeUs: receivedTimeUs, ...this.of(venue, symbol) };
+    this.marks.set(`${venue} ${symbol}`, { ...before, receivedTimeUs });
+  }
+}
+
 /** Runs a source of a venue until the test ends. */
-export function runVenue(t: Teardown, text: string, options: { clock?: Clock; random?: () => number } = {}) {
-  const { clock = systemClock, random = () => 0.1 } = options;
+export function runVenue(
+  t: Teardown,
+  text: string,
+  options: { clock?: Clock; random?: () => number; marks?: KeptMarks } = {},
+) {
+  const { clock = systemClock, random = () => 0.1, marks = new KeptMarks() } = options;
   const spec = parseSourceSpec(text);
   if ("fault" in spec || spec.kind !== "venue") throw new Error(`no venue: ${text}`);
   const { logger, lines } = recordedLog();
-  const source = new VenueSource({ spec, clock, random, logger });
+  const source = new VenueSource({ spec, clock, random, logger, marks });
   const sink = new KeptRecords();
   const ended = source.run(sink);
   ended.catch(() => {}); // some tests expect it to fail
@@ -135,5 +153,5 @@ export function runVenue(t: Teardown, text: string, options: { clock?: Clock; ra
     source.stop();
     await ended.catch(() => {});
   });
-  return { source, sink, lines, ended };
+  return { source, sink, lines, ended, marks };
 }

@@ -9,9 +9,11 @@ const binanceTrade = (id: number, symbol = "BTCUSDT"): string =>
   `{"stream":"x","data":{"e":"trade","s":"${symbol}","t":${id},"p":"1.${id}","q":"1","T":${1_723_000_000_000 + id},"m":true}}`;
 const binanceAck = '{"result":null,"id":1}';
 
-const bitstampTrade = (id: number): string =>
-  `{"event":"trade","channel":"live_trades_btcusd","data":{"id":${id},"price_str":"1","amount_str":"2","type":0,"microtimestamp":"1723000000000000"}}`;
-const bitstampAck = '{"event":"bts:subscription_succeeded","channel":"live_trades_btcusd","data":{}}';
+const bitstampTrade = (id: number, market = "btcusd"): string =>
+  `{"event":"trade","channel":"live_trades_${market}","data":{"id":${id},"price_str":"1","amount_str":"2","type":0,"microtimestamp":"1723000000000000"}}`;
+const bitstampAckOf = (market: string): string =>
+  `{"event":"bts:subscription_succeeded","channel":"live_trades_${market}","data":{}}`;
+const bitstampAck = bitstampAckOf("btcusd");
 
 const coinbaseTrades = (type: string, ...ids: number[]): string => {
   const trades = ids.map(
@@ -84,7 +86,7 @@ test("a snapshot closes the hole of a lost connection, each trade once", async (
 test("where ids tell nothing, the time without a connection becomes a gap record, from before to after", async (t) => {
   const { server, clock, client, sink, lines } = await start(t, "bitstamp:btcusd,ethusd", bitstampAck);
   clock.advance(100);
-  await client.sendAll(bitstampAck, bitstampTrade(5), bitstampTrade(9));
+  await client.sendAll(bitstampAckOf("ethusd"), bitstampTrade(5), bitstampTrade(9));
   const heardUs = clock.wallMs() * 1000;
   clock.advance(3_000);
   client.socket.terminate();
@@ -101,15 +103,15 @@ test("where ids tell nothing, the time without a connection becomes a gap record
   ]);
   clock.advance(100);
   await until(() => second.frames.length === 2);
-  await second.sendAll(bitstampAck, bitstampAck);
+  await second.sendAll(bitstampAck, bitstampAckOf("ethusd"));
   t.match(sink.gaps[1], { ...gap, symbol: "ETHUSD", toTimeUs: heardUs + 3_125_000 }, "without a trade too");
 });
 
 test("where ids tell nothing, a frame that cannot be read becomes a gap record of the symbol that it names, else of all", async (t) => {
-  const { clock, client, sink, source } = await start(t, "bitstamp:btcusd,ethusd", bitstampAck);
+  const { clock, client, sink, source } = await start(t, "bitstamp:btcusd,ethusd");
   await client.sendAll("{");
   clock.advance(100);
-  await client.sendAll(bitstampAck, bitstampTrade(5));
+  await client.sendAll(bitstampAck, bitstampAckOf("ethusd"), bitstampTrade(5));
   const heardUs = clock.wallMs() * 1000;
   clock.advance(40);
   await client.sendAll(bitstampTrade(6).replace('"price_str":"1"', '"price_str":"1e5"'));

@@ -27,8 +27,8 @@ export function beginDatabase(db: Sqlite.Database, beginning: Beginning): void {
       "INSERT INTO meta (id, epoch, agent, uptime_ms, done, forgotten_seq, earlier_epoch) VALUES (1, ?, ?, 0, ?, ?, ?)";
     db.prepare(insert).run(epoch, agent, JSON.stringify(done), forgottenSeq, earlierEpoch);
     const statements = prepareStatements(db);
-    for (const { id, venue, symbol, seq, reserved } of streams)
-      statements.stream.run(id, venue, symbol, seq, reserved);
+    for (const { id, venue, symbol, seq, reserved, mark = "" } of streams)
+      statements.stream.run(id, venue, symbol, seq, reserved, mark);
     new Losses(statements).change(lost, []);
   })();
 }

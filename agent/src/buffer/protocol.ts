@@ -26,6 +26,8 @@ export interface StoredStream {
   seq: number;
   /** The last number that may have been given to a tick; equal to `seq` after a clean end. */
   reserved: number;
+  /** How far it had been read, see {@link ReadMark}: JSON, or empty. */
+  mark?: string;
 }
 
 /** Numbers of a stream of an epoch before. */

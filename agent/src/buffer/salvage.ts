@@ -6,6 +6,7 @@
 import type { Missing } from "@equipoise/shared";
 import Sqlite from "better-sqlite3";
 import { decodeRecords, payloadsOf } from "./chunk.ts";
+import { markOf, readOf } from "./marks.ts";
 import type { LostRange, StoredStream } from "./protocol.ts";
 import type { FullChunkRow, MetaRow } from "./schema.ts";
 
@@ -43,7 +44,7 @@ function salvagedFrom(db: Sqlite.Database): Salvaged {
   return {
     epoch,
     areAllKnown: isWhole && meta?.forgotten_seq === 0 && meta.earlier_epoch === null,
-    streams: streams.map((stream) => ({ ...stream, seq: 0, reserved: 0 })),
+    streams: streams.map((stream) => ({ ...stream, seq: 0, reserved: 0, mark: uncertain(stream) })),
     lost: [
       ...untold(db).filter(({ streamId }) => streams.some(({ id }) => id === streamId)),
       ...streams.filter(({ reserved }) => reserved > 0).map((stream) => endOf(stream, epoch)),
@@ -66,6 +67,9 @@ function untold(db: Sqlite.Database): LostRange[] {
 function beforeFirst(streamId: number, missing: Missing): LostRange {
   return { streamId, fromSeq: 0, toSeq: 0, reason: missing.reason, missing };
 }
+
+/** There may have been more that no commit has, or none that can be read. */
+const uncertain = ({ mark }: StoredStream): string => markOf(readOf(mark, true));
 
 /** Every record names its epoch, too. */
 function epochOfRecords(db: Sqlite.Database): string {

@@ -23,7 +23,7 @@ export const tables = `
   ) STRICT;
   CREATE TABLE stream (
     id INTEGER PRIMARY KEY, venue TEXT NOT NULL, symbol TEXT NOT NULL, seq INTEGER NOT NULL,
-    reserved INTEGER NOT NULL, UNIQUE (venue, symbol)
+    reserved INTEGER NOT NULL, mark TEXT NOT NULL DEFAULT '', UNIQUE (venue, symbol)
   ) STRICT;
   CREATE TABLE chunk (
     first INTEGER PRIMARY KEY, count INTEGER NOT NULL, size INTEGER NOT NULL, uptime_ms REAL NOT NULL,
@@ -86,7 +86,7 @@ export interface Statements {
   chunksUpTo: Sqlite.Statement<[{ after: number; end: number }], ChunkRow>;
   lastChunk: Sqlite.Statement<[], ChunkRow>;
   streams: Sqlite.Statement<[], StoredStream>;
-  stream: Sqlite.Statement<[number, string, string, number, number]>;
+  stream: Sqlite.Statement<[number, string, string, number, number, string]>;
   deleteStream: Sqlite.Statement<[number]>;
   forget: Sqlite.Statement<[number]>;
   release: Sqlite.Statement<[]>;
@@ -135,9 +135,11 @@ export function prepareStatements(db: Sqlite.Database): Statements {
     chunksUpTo: db.prepare<[{ after: number; end: number }], ChunkRow>(
       `${brief} WHERE first > @after AND first <= @end AND first + count - 1 <= @end ORDER BY first`,
     ),
-    streams: db.prepare<[], StoredStream>("SELECT id, venue, symbol, seq, reserved FROM stream ORDER BY id"),
+    streams: db.prepare<[], StoredStream>(
+      "SELECT id, venue, symbol, seq, reserved, mark FROM stream ORDER BY id",
+    ),
     stream: db.prepare(
-      "INSERT INTO stream (id, venue, symbol, seq, reserved) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, reserved = excluded.reserved",
+      "INSERT INTO stream (id, venue, symbol, seq, reserved, mark) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, reserved = excluded.reserved, mark = excluded.mark",
     ),
     deleteStream: db.prepare("DELETE FROM stream WHERE id = ?"),
     forget: db.prepare("UPDATE meta SET forgotten_seq = max(forgotten_seq, ?)"),

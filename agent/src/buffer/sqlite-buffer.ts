@@ -20,6 +20,7 @@ import { Bound, calmMs } from "./bound.ts";
 import { Expiry } from "./expiry.ts";
 import { GroupCommit, lazyMs } from "./group-commit.ts";
 import { keptRecords } from "./kept.ts";
+import { Marks } from "./marks.ts";
 import { Newest } from "./newest.ts";
 import { type BufferOptions, type BufferStats, boundsOf, storeOptionsOf } from "./options.ts";
 import { Outlet } from "./outlet.ts";
@@ -31,14 +32,7 @@ import { lookMs, Room } from "./room.ts";
 import { SetAsideLog } from "./set-aside-log.ts";
 import { SetAsideThread } from "./set-aside-thread.ts";
 import { Settlement } from "./settlement.ts";
-import {
-  type NumberedStream,
-  noStreams,
-  reserveIsLow,
-  Streams,
-  type StreamsOptions,
-  storedWithReserve,
-} from "./streams.ts";
+import { type NumberedStream, noStreams, reserveIsLow, Streams, type StreamsOptions } from "./streams.ts";
 import type { StoreThread } from "./thread.ts";
 import { aboutRange, afterCrash, beforeFirst, unread, unstored } from "./told.ts";
 import { Uptime } from "./uptime.ts";
@@ -50,6 +44,10 @@ const settleLatencyMs = 50;
 export class SqliteBuffer implements TickQueue, Archive {
   /** Rejects when the buffer cannot go on. */
   readonly failed: Promise<never>;
+  readonly marks = new Marks(
+    () => this.#streams,
+    () => this.#groupCommit.changed(lazyMs),
+  );
   readonly #options: BufferOptions;
   readonly #store: RenewableStore;
   readonly #setAside: SetAsideThread;
@@ -117,6 +115,7 @@ export class SqliteBuffer implements TickQueue, Archive {
   /** Takes and numbers a trade; see TickSink of the sources. */
   put(trade: VenueTrade): boolean {
     const stream = this.#streamOf(trade.venue, trade.symbol);
+    stream.read = trade;
     if (this.#room.mustDrop()) return this.#drop(stream);
     stream.seq += 1;
     const { agentId: agent } = this.#options;
@@ -315,7 +314,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     return {
       chunk: needed ? batch.chunk() : undefined,
       forgotten: this.#streams.forgotten,
-      streams: [...batch.lastSeq].map(([id, seq]) => storedWithReserve(this.#streams.byId(id), seq)),
+      streams: this.#streams.changed(batch.lastSeq),
       done: this.#settlement.flat(),
       uptimeMs: this.#uptime.nowMs(),
       dropped: batch.dropped,

@@ -10,8 +10,8 @@
  *                             with the process, so it cannot go stale.
  *   buffer.db, buffer.db-wal  chunk: consecutive ticks in order of arrival, compressed (see chunk.ts), with their numbers
  *                             and once more the gap records among them (see chunk-gaps.ts), all with checksums;
- *                             stream(id, venue, symbol, seq, reserved): the last number given to a tick of a commit,
- *                             and the last that may have been given to one since;
+ *                             stream(id, venue, symbol, seq, reserved, mark): the last number given to a tick of a
+ *                             commit, the last that may have been given to one since, and how far the venue was read;
  *                             lost(stream, from_seq, to_seq, reason, missing): what a gap record has to tell of (see retold.ts);
  *                             signpost(first, numbers): where a search begins (see signposts.ts);
  *                             meta(epoch, agent, uptime_ms, done, forgotten_seq, earlier_epoch): one row; `done` are the
@@ -307,8 +307,11 @@ export class Store {
   }
 }
 
-function putStream({ stream }: Statements, { id, venue, symbol, seq, reserved }: StoredStream): void {
-  stream.run(id, venue, symbol, seq, reserved);
+function putStream(
+  { stream }: Statements,
+  { id, venue, symbol, seq, reserved, mark = "" }: StoredStream,
+): void {
+  stream.run(id, venue, symbol, seq, reserved, mark);
 }
 
 function forget({ deleteStream, forget: raise }: Statements, { ids, seq }: Commit["forgotten"]): void {

@@ -4,6 +4,8 @@
  * highest: a stream that begins later may be one of them and begins behind it, so no number is used for two ticks.
  */
 import { EquipoiseError, topicFault, topics } from "@equipoise/shared";
+import type { ReadMark } from "../source/source.ts";
+import { markOf, readOf } from "./marks.ts";
 import type { Commit, Committed, LostRange, Opened, StoredStream } from "./protocol.ts";
 import type { Stream } from "./queue.ts";
 
@@ -26,6 +28,8 @@ export interface NumberedStream extends Stream {
   takenSeq: number | undefined;
   /** Of its newest record, or of one behind it. */
   lastPosition: number;
+  /** How far it has been read, by its source; undefined before its first trade. */
+  read: ReadMark | undefined;
 }
 
 export interface StreamsOptions extends Pick<Opened, "streams" | "forgottenSeq" | "end" | "oldest" | "lost"> {
@@ -51,6 +55,8 @@ export class Streams {
   /** What is before this position is not kept any more. */
   #keptFrom: number;
   #untold: ReadonlySet<number>;
+  /** Those whose mark is to be written though they have no new record. */
+  readonly #marked = new Set<NumberedStream>();
 
   constructor(options: StreamsOptions) {
     this.#options = options;
@@ -70,6 +76,21 @@ export class Streams {
     return this.#add({ id: this.#lastId + 1, venue, symbol, seq: this.#forgottenSeq, reserved: 0 });
   }
 
+  /** Everything until then was put or told to be missing. */
+  readUntil(stream: NumberedStream, receivedTimeUs: number): void {
+    stream.read = { exchangeTimeUs: receivedTimeUs, ...stream.read, receivedTimeUs };
+    this.#marked.add(stream);
+  }
+
+  /** For a commit with these last numbers, by id. */
+  changed(lastSeq: ReadonlyMap<number, number>): StoredStream[] {
+    const marked = [...this.#marked].filter(({ id }) => !lastSeq.has(id));
+    return [
+      ...[...lastSeq].map(([id, seq]) => storedWithReserve(this.byId(id), seq)),
+      ...marked.map((stream) => storedWithReserve(stream, stream.committedSeq)),
+    ];
+  }
+
   /** For the next commit. */
   get forgotten(): Commit["forgotten"] {
     return { ids: [...this.#forgotten], seq: this.#forgottenSeq };
@@ -77,8 +98,9 @@ export class Streams {
 
   /** @param keptFrom the first position that the database or the memory still has */
   committed({ streams, forgotten }: Commit, { lost }: Committed, keptFrom: number): void {
-    for (const { id, seq, reserved } of streams) {
+    for (const { id, seq, reserved, mark } of streams) {
       const stream = this.byId(id);
+      if (this.#marked.has(stream) && mark === markOf(stream.read)) this.#marked.delete(stream);
       stream.committedSeq = seq;
       stream.reserved = Math.max(stream.reserved, reserved);
     }
@@ -103,8 +125,8 @@ export class Streams {
 
   /** As the newest commit has them. */
   stored(): StoredStream[] {
-    return [...this.#byId.values()].map(({ id, venue, symbol, committedSeq, reserved }) => {
-      return { id, venue, symbol, seq: committedSeq, reserved };
+    return [...this.#byId.values()].map(({ id, venue, symbol, committedSeq, reserved, read }) => {
+      return { id, venue, symbol, seq: committedSeq, reserved, mark: markOf(read) };
     });
   }
 
@@ -117,6 +139,7 @@ export class Streams {
     silent.sort((a, b) => a.lastPosition - b.lastPosition || a.seq - b.seq);
     for (const stream of silent.slice(0, maxForgotten)) {
       this.#byId.delete(stream.id);
+      this.#marked.delete(stream);
       const ofVenue = this.#byName.get(stream.venue);
       ofVenue?.delete(stream.symbol);
       if (ofVenue?.size === 0) this.#byName.delete(stream.venue);
@@ -126,14 +149,15 @@ export class Streams {
     }
   }
 
-  #add({ id, venue, symbol, seq, reserved }: StoredStream): NumberedStream {
+  #add({ id, venue, symbol, seq, reserved, mark }: StoredStream): NumberedStream {
     const name = { venue, symbol, agentId: this.#options.agentId };
     const topic = topics.ticks(name);
     const fault = topicFault(topic);
     if (fault !== undefined) throw new EquipoiseError("EQ_TOPIC_INVALID", `${topic.slice(0, 60)}… ${fault}`);
     const numbers = { seq, reserved, committedSeq: seq, takenSeq: undefined };
     const lastPosition = this.#options.end - 1;
-    const stream = { id, lastPosition, venue, symbol, ...numbers, topic, lastTopic: topics.last(name) };
+    const read = readOf(mark, seq < reserved);
+    const stream = { id, lastPosition, venue, symbol, ...numbers, read, topic, lastTopic: topics.last(name) };
     const ofVenue = this.#byName.get(venue) ?? new Map<string, NumberedStream>();
     this.#byName.set(venue, ofVenue.set(symbol, stream));
     this.#byId.set(id, stream);
@@ -145,10 +169,10 @@ export class Streams {
 const streamsOf = (lost: readonly LostRange[]): Set<number> => new Set(lost.map(({ streamId }) => streamId));
 
 /** The stream as it is after a commit that ends with `seq`, with numbers in reserve for what comes until the next one. */
-export function storedWithReserve(stream: NumberedStream, seq: number): StoredStream {
-  const { id, venue, symbol, committedSeq } = stream;
+function storedWithReserve(stream: NumberedStream, seq: number): StoredStream {
+  const { id, venue, symbol, committedSeq, read } = stream;
   const ahead = Math.min(maxAhead, Math.max(minAhead, 2 * (seq - committedSeq)));
-  return { id, venue, symbol, seq, reserved: Math.max(stream.reserved, seq + ahead) };
+  return { id, venue, symbol, seq, reserved: Math.max(stream.reserved, seq + ahead), mark: markOf(read) };
 }
 
 /** Few numbers are left: a commit is due, so that no tick has to wait for one. */

@@ -1,7 +1,7 @@
 /**
  * Databases of earlier versions become ones of this version, in one transaction: of version 1, with a row for each tick,
  * of version 2, where nobody knows what the gap records in a chunk say unless they are read, of version 3, and of version
- * 4, where nobody knows of an earlier epoch.
+ * 4, where nobody knows of an earlier epoch, nor how far the venues were read.
  */
 import type Sqlite from "better-sqlite3";
 import { beginDatabase } from "./beginning.ts";
@@ -48,6 +48,7 @@ function alter(db: Sqlite.Database, found: number): void {
         DROP TABLE former_lost; ${signpostTable}
         ALTER TABLE meta ADD COLUMN forgotten_seq INTEGER NOT NULL DEFAULT 0`);
     db.exec("ALTER TABLE meta ADD COLUMN earlier_epoch TEXT");
+    db.exec("ALTER TABLE stream ADD COLUMN mark TEXT NOT NULL DEFAULT ''");
     db.pragma(`user_version = ${schemaVersion}`);
   })();
 }

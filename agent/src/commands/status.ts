@@ -2,6 +2,8 @@ import type { AgentHeartbeat } from "@equipoise/shared";
 import { answerCommand } from "./answer.ts";
 import { count, duration, size } from "./words.ts";
 
+type Connection = NonNullable<AgentHeartbeat["sources"][number]["connection"]>;
+
 const roomWords: Record<AgentHeartbeat["buffer"]["state"], string> = {
   open: "",
   full: ", FULL",
@@ -39,8 +41,18 @@ function describe({
   return `${lines.join("\n")}\n`;
 }
 
-function sourceLine({ spec, state, ticks, skipped, gaps }: AgentHeartbeat["sources"][number]): string {
-  return `  source   ${spec}  ${state}, ${count(ticks)} ticks, ${count(skipped)} skipped, ${count(gaps)} gaps`;
+function sourceLine(source: AgentHeartbeat["sources"][number]): string {
+  const { spec, state, ticks, skipped, gaps, connection } = source;
+  const counts = `${count(ticks)} ticks, ${count(skipped)} skipped, ${count(gaps)} gaps`;
+  return `  source   ${spec}  ${state}${connection === undefined ? "" : connectionWords(connection)}, ${counts}`;
+}
+
+function connectionWords({ connected, forMs, reason, lastTickAgeMs, missing }: Connection): string {
+  const link = connected ? "connected" : "NOT CONNECTED";
+  const why = reason === null ? "" : ` (${reason})`;
+  const tick = lastTickAgeMs === null ? "no tick yet" : `last tick ${duration(lastTickAgeMs)} ago`;
+  const without = missing.length === 0 ? "" : `, WITHOUT ${missing.join(" ")}`;
+  return `, ${link} for ${duration(forMs)}${why}, ${tick}${without}`;
 }
 
 function clockWords({ synchronised, offsetMs, steps }: AgentHeartbeat["clock"]): string {

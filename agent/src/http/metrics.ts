@@ -27,9 +27,10 @@ export function agentFamilies({ buffer, uplink, sources, clock, device, requests
     ),
     gauge(
       "equipoise_source_up",
-      "1 while the source runs.",
-      bySource(({ state }) => (state === "running" ? 1 : 0)),
+      "1 while the source runs, and is connected where it is a venue.",
+      bySource(({ state, connection }) => (state === "running" && connection?.connected !== false ? 1 : 0)),
     ),
+    ...venueFamilies(sources),
     gauge("equipoise_buffer_ticks", "Ticks that are not acknowledged.", one(buffer.ticks)),
     gauge("equipoise_buffer_bytes", "Bytes of the buffer's database.", one(buffer.bytes)),
     gauge(
@@ -80,6 +81,28 @@ export function agentFamilies({ buffer, uplink, sources, clock, device, requests
     ),
     counter("equipoise_clock_steps_total", "How often the wall clock was set.", one(clock.steps)),
     ...deviceFamilies(device),
+  ];
+}
+
+function venueFamilies(sources: AgentHeartbeat["sources"]): Family[] {
+  const samples = sources.flatMap(({ spec: source, connection }) =>
+    connection === undefined ? [] : [{ labels: { source }, value: connection.missing.length }],
+  );
+  const ages = sources.flatMap(({ spec: source, connection }) => {
+    const ageMs = connection?.lastTickAgeMs ?? null;
+    return ageMs === null ? [] : [{ labels: { source }, value: ageMs / 1_000 }];
+  });
+  return [
+    gauge(
+      "equipoise_source_last_tick_age_seconds",
+      "Since a venue's last trade; absent before the first.",
+      ages,
+    ),
+    gauge(
+      "equipoise_source_missing_symbols",
+      "Symbols that the venue refused or did not answer for.",
+      samples,
+    ),
   ];
 }
 

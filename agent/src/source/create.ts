@@ -6,7 +6,7 @@ import { HttpSource } from "./listen/http.ts";
 import { TcpSource } from "./listen/tcp.ts";
 import { UdpSource } from "./listen/udp.ts";
 import { speedFactor } from "./pacer.ts";
-import type { Source } from "./source.ts";
+import type { ReadMarks, Source } from "./source.ts";
 import { parseSourceSpec } from "./spec.ts";
 import { StdinSource } from "./stdin.ts";
 import { VenueSource } from "./venue/venue-source.ts";
@@ -17,13 +17,14 @@ export interface SourceOptions {
   random: () => number;
   logger: Logger;
   stdin: Readable;
+  marks: ReadMarks;
   /** The pace of files: `realtime`, `max` or a number. */
   speed: string;
 }
 
 /** @throws EquipoiseError EQ_CONFIG_BAD_VALUE */
 export function createSource(text: string, options: SourceOptions): Source {
-  const { clock, random, logger, stdin, speed } = options;
+  const { clock, random, logger, stdin, marks, speed } = options;
   const spec = parseSourceSpec(text);
   if ("fault" in spec) throw new EquipoiseError("EQ_CONFIG_BAD_VALUE", `source ${text} ${spec.fault}`);
   switch (spec.kind) {
@@ -32,7 +33,7 @@ export function createSource(text: string, options: SourceOptions): Source {
     case "stdin":
       return new StdinSource(text, stdin, clock, logger);
     case "venue":
-      return new VenueSource({ spec, clock, random, logger });
+      return new VenueSource({ spec, clock, random, logger, marks });
     case "tcp":
       return new TcpSource(spec, clock, logger);
     case "udp":

@@ -1,5 +1,5 @@
 /** What every source of ticks is, and what it is given to write to. */
-import type { VenueGap, VenueTrade } from "@equipoise/shared";
+import type { AgentHeartbeat, VenueGap, VenueTrade } from "@equipoise/shared";
 
 /** Where a source puts its trades. */
 export interface TickSink {
@@ -15,6 +15,23 @@ export interface TickSink {
   room(): Promise<void>;
 }
 
+/** How far a stream had been read: its newest trade, and until when nothing else came. */
+export interface ReadMark extends Pick<VenueTrade, "tradeId" | "exchangeTimeUs" | "receivedTimeUs"> {
+  /** There may have been more, which an unclean end of the agent has made forgotten. */
+  uncertain?: true;
+}
+
+/** What is known of streams over restarts, by venue and symbol as in topics. */
+export interface ReadMarks {
+  /** Undefined for a stream that has never been read. */
+  of(venue: string, symbol: string): ReadMark | undefined;
+  /** Everything until then was put or told to be missing; kept only for a stream that has had a record. */
+  readUntil(venue: string, symbol: string, timeUs: number): void;
+}
+
+/** Of a source that connects to a venue; see the heartbeat. */
+export type ConnectionStatus = NonNullable<AgentHeartbeat["sources"][number]["connection"]>;
+
 export interface SourceStatus {
   spec: string;
   state: "running" | "ended" | "failed";
@@ -24,6 +41,8 @@ export interface SourceStatus {
   gaps: number;
   /** How much of a file has been read, 0 to 1 (of the current pass when it loops); null for other sources. */
   done: number | null;
+  /** Only of a source that connects. */
+  connection?: ConnectionStatus;
 }
 
 /** One source; `open`, then `run` once, then `stop` at any time. */

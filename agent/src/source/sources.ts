@@ -1,10 +1,11 @@
 /** All sources of an agent: they run side by side, and live ones gain and lose symbols while they run. */
 import { EquipoiseError, type Logger } from "@equipoise/shared";
 import { createSource, type SourceOptions } from "./create.ts";
+import { refuseOverlap } from "./overlap.ts";
 import type { Source, SourceStatus, TickSink } from "./source.ts";
 import { merged, type SymbolChanges, SymbolChangesFile } from "./symbol-changes.ts";
 import { VenueSource } from "./venue/venue-source.ts";
-import { applied, changed, configuredSymbols } from "./venue-specs.ts";
+import { applied, changed, configuredSymbols, named } from "./venue-specs.ts";
 
 export interface SourcesOptions extends SourceOptions {
   /** As configured. */
@@ -29,7 +30,9 @@ export class Sources {
     this.#options = options;
     this.#file = new SymbolChangesFile(options.directory);
     this.#changes = this.#file.read();
-    this.#sources = applied(options.specs, this.#changes).map((text) => createSource(text, options));
+    const specs = applied(options.specs, this.#changes);
+    refuseOverlap(specs);
+    this.#sources = specs.map((text) => createSource(text, options));
   }
 
   /** @throws EquipoiseError see {@link Source.open} */
@@ -75,7 +78,7 @@ export class Sources {
       running.map(({ spec }) => spec),
       change,
     );
-    const changes = { ...this.#changes, [venue]: this.#merged(venue, upperCase(change)) };
+    const changes = { ...this.#changes, [venue]: this.#merged(venue, change) };
     this.#file.write(changes);
     this.#changes = changes;
     this.#settle(
@@ -86,7 +89,8 @@ export class Sources {
   }
 
   #merged(venue: string, change: SymbolChanges): SymbolChanges {
-    return merged(this.#changes[venue], change, configuredSymbols(this.#options.specs, venue));
+    const before = this.#changes[venue] ?? { add: [], remove: [] };
+    return merged(named(venue, before), named(venue, change), configuredSymbols(this.#options.specs, venue));
   }
 
   /** Those that still have symbols get theirs, the others end, and what nobody has taken begins. */
@@ -134,8 +138,3 @@ export class Sources {
     }
   }
 }
-
-const upperCase = ({ add, remove }: SymbolChanges): SymbolChanges => ({
-  add: add.map((symbol) => symbol.toUpperCase()),
-  remove: remove.map((symbol) => symbol.toUpperCase()),
-});

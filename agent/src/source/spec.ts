@@ -2,12 +2,13 @@
 import { isIPv4 } from "node:net";
 import { isAbsolute } from "node:path";
 import { limits } from "@equipoise/shared";
-import type { Venue } from "./venue/venue.ts";
+import { distinct, type Venue } from "./venue/venue.ts";
 import { venues } from "./venue/venues.ts";
 
 export type SourceSpec =
   | { kind: "file"; text: string; path: string; venue: string; loop: boolean }
   | { kind: "stdin"; text: string }
+  /** Symbols as they were written, upper case, each once. */
   | { kind: "venue"; text: string; venue: Venue; symbols: string[]; url: string }
   | { kind: "tcp" | "udp" | "http"; text: string; host: string; port: number };
 
@@ -64,8 +65,8 @@ function parseVenue(text: string, venue: Venue, rest: string): Parsed {
   if (query !== undefined && !query.startsWith("url=")) {
     return { fault: `has ${JSON.stringify(query)} behind the symbols; only url=ws://… may stand there` };
   }
-  const symbols = [...new Set(list.toUpperCase().split(","))];
-  const odd = symbols.find(
+  const written = list.toUpperCase().split(",");
+  const odd = written.find(
     (symbol) => !/^[A-Z0-9][\w./:-]*$/.test(symbol) || symbol.length > limits.maxIdLength,
   );
   if (odd !== undefined) {
@@ -73,6 +74,7 @@ function parseVenue(text: string, venue: Venue, rest: string): Parsed {
       fault: `names ${odd === "" ? "no symbol" : JSON.stringify(odd)}: ${venue.name}:SYMBOL[,SYMBOL…]`,
     };
   }
+  const symbols = distinct(venue, written);
   if (symbols.length > maxSymbols)
     return { fault: `names more than ${maxSymbols} symbols; use a second source` };
   const url = query?.slice(4) ?? venue.url;

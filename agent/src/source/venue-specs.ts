@@ -2,6 +2,7 @@
 import { EquipoiseError } from "@equipoise/shared";
 import { maxSymbols, parseSourceSpec, type SourceSpec } from "./spec.ts";
 import type { SymbolChanges } from "./symbol-changes.ts";
+import { distinct, symbolOf, type Venue } from "./venue/venue.ts";
 import { venues } from "./venue/venues.ts";
 
 export type VenueSpec = SourceSpec & { kind: "venue" };
@@ -17,19 +18,16 @@ export function specText({ venue, symbols, url }: Pick<VenueSpec, "venue" | "sym
  * @throws EquipoiseError EQ_CONFIG_BAD_VALUE
  */
 export function changed(name: string, specs: readonly VenueSpec[], change: SymbolChanges): VenueSpec[] {
-  const venue = venues.get(name);
-  if (venue === undefined) {
-    throw new EquipoiseError(
-      "EQ_CONFIG_BAD_VALUE",
-      `venue is ${name}: must be ${[...venues.keys()].join(", ")}`,
-    );
-  }
-  const upper = (symbols: readonly string[]): string[] => symbols.map((symbol) => symbol.toUpperCase());
-  const remove = new Set(upper(change.remove));
-  const present = new Set(specs.flatMap(({ symbols }) => symbols));
-  const add = upper(change.add).filter((symbol) => !present.has(symbol) && !remove.has(symbol));
+  const venue = venueOf(name);
+  const nameOf = (symbol: string): string => symbolOf(venue, symbol);
+  const remove = new Set(change.remove.map(nameOf));
+  const present = new Set(specs.flatMap(({ symbols }) => symbols.map(nameOf)));
+  const add = distinct(
+    venue,
+    change.add.map((symbol) => symbol.toUpperCase()),
+  ).filter((symbol) => !present.has(nameOf(symbol)) && !remove.has(nameOf(symbol)));
   const after = specs.map(({ url, symbols }) => {
-    const kept = symbols.filter((symbol) => !remove.has(symbol));
+    const kept = symbols.filter((symbol) => !remove.has(nameOf(symbol)));
     return { venue, url, symbols: [...kept, ...add.splice(0, maxSymbols - kept.length)] };
   });
   const url = specs[0]?.url ?? venue.url;
@@ -37,10 +35,19 @@ export function changed(name: string, specs: readonly VenueSpec[], change: Symbo
   return after.filter(({ symbols }) => symbols.length > 0).map((spec) => checked(specText(spec)));
 }
 
-/** The symbols of a venue that are configured. @throws EquipoiseError EQ_CONFIG_BAD_VALUE */
+/** The change with symbols as in topics, so that each has one writing. */
+export function named(name: string, { add, remove }: SymbolChanges): SymbolChanges {
+  const nameOf = (symbol: string): string => symbolOf(venueOf(name), symbol);
+  return { add: add.map(nameOf), remove: remove.map(nameOf) };
+}
+
+/** The symbols of a venue that are configured, as in topics. @throws EquipoiseError EQ_CONFIG_BAD_VALUE */
 export function configuredSymbols(texts: readonly string[], name: string): Set<string> {
   return new Set(
-    texts.filter((text) => text.startsWith(`${name}:`)).flatMap((text) => checked(text).symbols),
+    texts
+      .filter((text) => text.startsWith(`${name}:`))
+      .flatMap((text) => checked(text).symbols)
+      .map((symbol) => symbolOf(venueOf(name), symbol)),
   );
 }
 
@@ -56,6 +63,13 @@ export function applied(
     result = [...result.filter((text) => !isOfVenue(text)), ...after.map(({ text }) => text)];
   }
   return result;
+}
+
+function venueOf(name: string): Venue {
+  const venue = venues.get(name);
+  if (venue !== undefined) return venue;
+  const detail = `venue is ${name}: must be ${[...venues.keys()].join(", ")}`;
+  throw new EquipoiseError("EQ_CONFIG_BAD_VALUE", detail);
 }
 
 function checked(text: string): VenueSpec {

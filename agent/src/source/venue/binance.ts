@@ -15,6 +15,7 @@ function market(name: string, url: string): Venue {
   return {
     name,
     url,
+    countsTrades: true,
     // Spot pings every 20 s, futures every 3 minutes: with pings of our own both are heard from.
     keepAlive: { periodMs: 20_000 },
     staleMs: 60_000,

@@ -5,7 +5,7 @@
  */
 import { normaliseSymbol, type Side } from "@equipoise/shared";
 import { checkedTrade, type Fields, fieldsOf, integerOf, oneOf, parseJson, textOf } from "../fields.ts";
-import { alive, ignored, subscribed, type Venue, type VenueTick } from "./venue.ts";
+import { alive, ignored, type Venue, type VenueMessage, type VenueTick } from "./venue.ts";
 
 const name = "bitstamp";
 const channelPrefix = "live_trades_";
@@ -14,15 +14,20 @@ const sides: ReadonlyMap<unknown, Side> = new Map([
   [1, "sell"],
 ]);
 
+/** Markets have one writing only. */
+const marketOf = (symbol: string): string => symbol.toUpperCase().replaceAll(/[-/]/g, "");
+
 export const bitstamp: Venue = {
   name,
+  countsTrades: false,
   url: "wss://ws.bitstamp.net",
   keepAlive: { periodMs: 20_000, text: '{"event":"bts:heartbeat"}' },
   staleMs: 50_000,
   subscribePauseMs: 100,
+  symbolOf: marketOf,
   subscribe(symbols) {
     const frames = symbols.map((symbol) => {
-      const channel = channelPrefix + symbol.toLowerCase().replaceAll(/[-/]/g, "");
+      const channel = channelPrefix + marketOf(symbol).toLowerCase();
       return JSON.stringify({ event: "bts:subscribe", data: { channel } });
     });
     return { frames, acks: frames.length };
@@ -34,7 +39,7 @@ export const bitstamp: Venue = {
     if (event === "trade" && ofTrades) {
       return [{ kind: "ticks", ticks: [tick(fields, receivedTimeUs)], snapshot: false }];
     }
-    if (event === "bts:subscription_succeeded") return [ofTrades ? subscribed : ignored];
+    if (event === "bts:subscription_succeeded") return [ofTrades ? subscribed(channel) : ignored];
     if (event === "bts:heartbeat") return [alive];
     if (event === "bts:request_reconnect") return [{ kind: "reconnect", reason: event }];
     if (event !== "bts:error") return [ignored];
@@ -43,11 +48,15 @@ export const bitstamp: Venue = {
   },
 };
 
+const subscribed = (channel: string): VenueMessage => ({ kind: "subscribed", symbols: [symbolOf(channel)] });
+
+const symbolOf = (channel: string): string => normaliseSymbol(channel.slice(channelPrefix.length));
+
 function tick(frame: Fields, receivedTimeUs: number): VenueTick {
   const data = fieldsOf(frame.data);
   const trade = checkedTrade({
     venue: name,
-    symbol: normaliseSymbol(textOf(frame, "channel").slice(channelPrefix.length)),
+    symbol: symbolOf(textOf(frame, "channel")),
     tradeId: String(integerOf(data, "id")),
     price: data.price_str,
     size: data.amount_str,

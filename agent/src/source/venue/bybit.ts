@@ -25,14 +25,13 @@ function market(name: string, url: string): Venue {
   return {
     name,
     url,
+    countsTrades: false,
     keepAlive: { periodMs: 20_000, text: '{"op":"ping"}' },
     staleMs: 50_000,
     subscribePauseMs: 50,
     subscribe(symbols) {
-      // One symbol each: a request with a symbol that does not exist is refused as a whole.
-      const frames = symbols.map((symbol) =>
-        JSON.stringify({ op: "subscribe", args: [`publicTrade.${normaliseSymbol(symbol)}`] }),
-      );
+      // One symbol each: a request with a symbol that does not exist is refused as a whole. The answer has the `req_id`.
+      const frames = symbols.map((symbol) => subscription(normaliseSymbol(symbol)));
       return { frames, acks: frames.length };
     },
     read: (frame, receivedTimeUs) => [message(fieldsOf(parseJson(frame)), name, receivedTimeUs)],
@@ -49,10 +48,16 @@ function message(fields: Fields, venue: string, receivedTimeUs: number): VenueMe
   }
   if (fields.op === "ping" || fields.op === "pong") return alive;
   if (fields.op !== "subscribe") return ignored;
-  if (fields.success === true) return subscribed;
+  if (fields.success === true) return acknowledged(fields.req_id);
   const reason = String(fields.ret_msg);
   return { kind: "refused", reason, fatal: /not found|invalid/i.test(reason) };
 }
+
+const subscription = (symbol: string): string =>
+  JSON.stringify({ req_id: symbol, op: "subscribe", args: [`publicTrade.${symbol}`] });
+
+const acknowledged = (symbol: unknown): VenueMessage =>
+  typeof symbol === "string" && symbol !== "" ? { ...subscribed, symbols: [symbol] } : subscribed;
 
 function tick(fields: Fields, venue: string, receivedTimeUs: number): VenueTick {
   const trade = checkedTrade({

@@ -36,6 +36,7 @@ const sides: ReadonlyMap<unknown, Side> = new Map([
 
 export const coinbase: Venue = {
   name,
+  countsTrades: true,
   url: "wss://advanced-trade-ws.coinbase.com",
   staleMs: 15_000,
   // Eight messages a second at most.
@@ -53,12 +54,20 @@ export const coinbase: Venue = {
       return arrayOf(fields, "events").map((event) => ticks(fieldsOf(event), receivedTimeUs));
     }
     if (fields.channel === "heartbeats") return [alive];
-    if (fields.channel === "subscriptions") return [subscribed];
+    if (fields.channel === "subscriptions") return [acknowledged(fields)];
     if (fields.type !== "error") return [ignored];
     const reason = String(fields.message);
     return [{ kind: "refused", reason, fatal: /product|failed to subscribe/i.test(reason) }];
   },
 };
+
+/** It names all that are in force by now. */
+function acknowledged(fields: Fields): VenueMessage {
+  const [event] = arrayOf(fields, "events");
+  const { market_trades: products } = fieldsOf(fieldsOf(event).subscriptions);
+  if (!Array.isArray(products)) return subscribed;
+  return { ...subscribed, symbols: products.map((product) => normaliseSymbol(String(product))) };
+}
 
 function ticks(event: Fields, receivedTimeUs: number): VenueMessage {
   const trades = arrayOf(event, "trades").map((trade) => tick(fieldsOf(trade), receivedTimeUs));

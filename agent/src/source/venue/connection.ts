@@ -2,7 +2,7 @@
 import { type Clock, reasonOf } from "@equipoise/shared";
 import { WebSocket } from "ws";
 import { Subscriber } from "./subscriber.ts";
-import type { Venue, VenueMessage, VenueTick } from "./venue.ts";
+import { symbolOf, type Venue, type VenueMessage, type VenueTick } from "./venue.ts";
 
 export interface ConnectionOptions {
   venue: Venue;
@@ -12,7 +12,9 @@ export interface ConnectionOptions {
   /** What a frame says; undefined when it was skipped. */
   read: (frame: string) => VenueMessage[] | undefined;
   ticks: (ticks: VenueTick[], snapshot: boolean) => void;
-  /** Everything is subscribed. */
+  /** From now on this symbol's ticks come over the connection: once each, as in topics. */
+  covered: (symbol: string) => void;
+  /** The venue has answered; see {@link VenueConnection.covers} for what is subscribed. */
   live: () => void;
   /** The venue will close the connection soon, as it has said or as it does with all of this age. */
   ageing: (reason: string) => void;
@@ -27,12 +29,17 @@ const handshakeTimeoutMs = 10_000;
 const maxFrameBytes = 4 * 2 ** 20;
 const closeTimeoutMs = 1_000;
 const staleChecks = 4;
+/** A venue that invents symbols must not fill the memory. */
+const maxCovered = 1_000;
 
 export class VenueConnection {
   /** Wall clock of the last frame, microseconds; undefined before the first. */
   heardTimeUs: number | undefined;
-  /** Monotonic clock since when everything is subscribed. */
+  /** Monotonic clock since when it is subscribed. */
   liveSinceMs: number | undefined;
+  /** The symbols, as in topics, that the venue has confirmed or sent ticks of. */
+  readonly #covered = new Set<string>();
+  #namesSymbols = false;
   readonly #options: ConnectionOptions;
   readonly #socket: WebSocket;
   readonly #subscriber: Subscriber;
@@ -51,7 +58,7 @@ export class VenueConnection {
       pauseMs: venue.subscribePauseMs,
       clock,
       send: (frame) => this.#send(frame),
-      done: () => this.#onLive(),
+      done: (complete) => this.#onLive(complete),
       failed: (reason) => this.#fail(reason),
     });
     this.#socket = new WebSocket(url, {
@@ -73,6 +80,14 @@ export class VenueConnection {
     this.#paused = false;
     this.#heardMs = this.#options.clock.monotonicMs();
     this.#socket.resume();
+  }
+
+  get covered(): Iterable<string> {
+    return this.#covered;
+  }
+
+  covers(symbol: string): boolean {
+    return this.#covered.has(symbol);
   }
 
   close(): void {
@@ -115,10 +130,23 @@ export class VenueConnection {
   #onMessage(message: VenueMessage): void {
     if (message.kind === "ticks") {
       this.#subscriber.ticked();
+      for (const { trade } of message.ticks) this.#cover(trade.symbol);
       this.#options.ticks(message.ticks, message.snapshot);
-    } else if (message.kind === "subscribed") this.#subscriber.acknowledged();
+    } else if (message.kind === "subscribed") this.#onSubscribed(message.symbols);
     else if (message.kind === "reconnect") this.#options.ageing(message.reason);
     else if (message.kind === "refused") this.#onRefused(message.reason, message.fatal);
+  }
+
+  #onSubscribed(symbols: readonly string[] | undefined): void {
+    this.#namesSymbols ||= symbols !== undefined;
+    for (const symbol of symbols ?? []) this.#cover(symbol);
+    this.#subscriber.acknowledged();
+  }
+
+  #cover(symbol: string): void {
+    if (this.#covered.has(symbol) || this.#covered.size >= maxCovered) return;
+    this.#covered.add(symbol);
+    this.#options.covered(symbol);
   }
 
   #onRefused(reason: string, fatal: boolean): void {
@@ -127,8 +155,10 @@ export class VenueConnection {
     else if (this.#subscriber.refused()) this.#options.hopeless(reason);
   }
 
-  #onLive(): void {
-    const { venue, clock, live, ageing } = this.#options;
+  /** Where answers name no symbol, all of them mean all that was asked for, and some of them nothing. */
+  #onLive(complete: boolean): void {
+    const { venue, symbols, clock, live, ageing } = this.#options;
+    if (complete && !this.#namesSymbols) for (const symbol of symbols) this.#cover(symbolOf(venue, symbol));
     this.liveSinceMs = clock.monotonicMs();
     if (venue.maxAgeMs !== undefined) {
       this.#timers.push(clock.after(venue.maxAgeMs, () => ageing("its age")));

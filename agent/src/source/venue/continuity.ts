@@ -2,6 +2,7 @@
  * One symbol's trades, each once and in order, and a gap record wherever something is or may be missing. By the venue's
  * ids where they have no holes; elsewhere nothing is known of the time without a connection, and the record says that.
  */
+import type { ReadMark } from "../source.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { type NumberedTick, Sequence, type SequenceOptions } from "./sequence.ts";
 import type { VenueTick } from "./venue.ts";
@@ -11,7 +12,7 @@ export class Continuity {
   readonly #sequence: Sequence;
   readonly #recent = new RecentIds();
   #repeated = 0;
-  /** Whether the symbol was subscribed before; what came earlier is nobody's loss. */
+  /** Whether the symbol was ever read; what came earlier is nobody's loss. */
   #known = false;
   /** Since when there may be trades that nobody has seen. */
   #lostFromUs: number | undefined;
@@ -33,7 +34,23 @@ export class Continuity {
     else this.#repeated += 1;
   }
 
-  /** The connection is gone and no other has taken over. */
+  /** Goes on where the symbol was read last, by a run of the agent before or before it was removed. */
+  continueAfter(mark: ReadMark, countsTrades: boolean): void {
+    this.#known = true;
+    this.#lostFromUs = mark.receivedTimeUs;
+    if (countsTrades && mark.tradeId !== undefined) this.#sequence.continueAfter(Number(mark.tradeId), mark);
+  }
+
+  get isKnown(): boolean {
+    return this.#known;
+  }
+
+  /** Since when nothing more was read; undefined while it is. */
+  get lostFromUs(): number | undefined {
+    return this.#lostFromUs;
+  }
+
+  /** No connection has the symbol any more. */
   lost(timeUs: number): void {
     if (this.#known) this.#lostFromUs ??= timeUs;
   }

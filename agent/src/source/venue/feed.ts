@@ -1,16 +1,13 @@
 /** All symbols of one venue source: each tick to its symbol's continuity. */
-import {
-  type Clock,
-  EquipoiseError,
-  type Missing,
-  normaliseSymbol,
-  type VenueTrade,
-} from "@equipoise/shared";
+import { type Clock, EquipoiseError, type Missing, type VenueTrade } from "@equipoise/shared";
+import type { ReadMark } from "../source.ts";
 import { Continuity } from "./continuity.ts";
 import type { VenueTick } from "./venue.ts";
 
 export interface FeedOptions {
   clock: Clock;
+  /** See {@link Venue}. */
+  countsTrades: boolean;
   trade: (trade: VenueTrade) => void;
   gap: (symbol: string, missing: Missing) => void;
 }
@@ -24,25 +21,28 @@ export class Feed {
   /** Of which ticks may still come, and are not wanted. */
   readonly #removed = new Set<string>();
 
-  constructor(symbols: readonly string[], options: FeedOptions) {
+  constructor(options: FeedOptions) {
     this.#options = options;
-    for (const symbol of symbols) this.#of(normaliseSymbol(symbol));
   }
 
   get repeated(): number {
     return [...this.#continuities.values()].reduce((sum, { repeated }) => sum + repeated, 0);
   }
 
-  add(symbol: string): void {
-    this.#removed.delete(normaliseSymbol(symbol));
-    this.#of(normaliseSymbol(symbol));
+  /** Symbols are as in topics. @param mark how far it had been read; one that is there goes on in any case */
+  add(symbol: string, mark: ReadMark | undefined): void {
+    this.#removed.delete(symbol);
+    const isNew = !this.#continuities.has(symbol);
+    const continuity = this.#of(symbol);
+    if (isNew && mark !== undefined) continuity.continueAfter(mark, this.#options.countsTrades);
   }
 
-  remove(symbol: string): void {
-    const name = normaliseSymbol(symbol);
-    this.#removed.add(name);
-    this.#continuities.get(name)?.settle();
-    this.#continuities.delete(name);
+  /** What is missing until now is told. */
+  remove(symbol: string, timeUs: number): void {
+    this.#removed.add(symbol);
+    this.#continuities.get(symbol)?.regained(timeUs);
+    this.#continuities.get(symbol)?.settle();
+    this.#continuities.delete(symbol);
   }
 
   /** @throws EquipoiseError EQ_LIMIT_REACHED when there are too many symbols */
@@ -53,17 +53,28 @@ export class Feed {
     }
   }
 
-  lost(timeUs: number): void {
-    for (const continuity of this.#continuities.values()) continuity.lost(timeUs);
+  lost(symbol: string, timeUs: number): void {
+    this.#continuities.get(symbol)?.lost(timeUs);
   }
 
-  regained(timeUs: number): void {
-    for (const continuity of this.#continuities.values()) continuity.regained(timeUs);
+  regained(symbol: string, timeUs: number): void {
+    this.#continuities.get(symbol)?.regained(timeUs);
   }
 
   /** The symbols of which no id would tell that a trade was not read. */
   blindSymbols(): string[] {
     return [...this.#continuities].filter(([, { isBlind }]) => isBlind).map(([symbol]) => symbol);
+  }
+
+  /** The symbol was subscribed once. */
+  knows(symbol: string): boolean {
+    return this.#continuities.get(symbol)?.isKnown ?? false;
+  }
+
+  /** The symbols that nothing more was read of, and since when. */
+  *lostSymbols(): IterableIterator<readonly [symbol: string, fromUs: number]> {
+    for (const [symbol, { lostFromUs }] of this.#continuities)
+      if (lostFromUs !== undefined) yield [symbol, lostFromUs];
   }
 
   settle(): void {

@@ -44,6 +44,7 @@ const sides: ReadonlyMap<unknown, Side> = new Map([
 
 export const kraken: Venue = {
   name,
+  countsTrades: true,
   url: "wss://ws.kraken.com/v2",
   keepAlive: { periodMs: 30_000, text: '{"method":"ping"}' },
   // Its heartbeats come every second.
@@ -72,12 +73,14 @@ function message(fields: Fields, receivedTimeUs: number): VenueMessage {
   if (fields.event === "heartbeat" || fields.event === "pong") return alive;
   if (fields.event === "subscriptionStatus")
     return acknowledged(fields.status === "subscribed", fields.errorMessage);
-  if (fields.method === "subscribe") return acknowledged(fields.success === true, fields.error);
+  if (fields.method === "subscribe")
+    return acknowledged(fields.success === true, fields.error, fieldsOf(fields.result).symbol);
   return ignored;
 }
 
-function acknowledged(success: boolean, error: unknown): VenueMessage {
-  if (success) return subscribed;
+function acknowledged(success: boolean, error: unknown, symbol?: unknown): VenueMessage {
+  if (success)
+    return typeof symbol === "string" ? { ...subscribed, symbols: [normaliseSymbol(symbol)] } : subscribed;
   const reason = String(error);
   return { kind: "refused", reason, fatal: /not supported|invalid/i.test(reason) };
 }

@@ -15,15 +15,7 @@ import {
   parseJson,
   textOf,
 } from "../fields.ts";
-import {
-  alive,
-  batches,
-  ignored,
-  subscribed,
-  type Venue,
-  type VenueMessage,
-  type VenueTick,
-} from "./venue.ts";
+import { alive, batches, ignored, type Venue, type VenueMessage, type VenueTick } from "./venue.ts";
 
 const name = "okx";
 const symbolsPerFrame = 100;
@@ -38,6 +30,7 @@ const sides: ReadonlyMap<unknown, Side> = new Map([
 
 export const okx: Venue = {
   name,
+  countsTrades: true,
   url: "wss://ws.okx.com:8443/ws/v5/business",
   // It closes a connection that was silent for 30 s.
   keepAlive: { periodMs: 20_000, text: "ping" },
@@ -59,9 +52,10 @@ export const okx: Venue = {
 };
 
 function message(fields: Fields, receivedTimeUs: number): VenueMessage {
-  const { channel } = fieldsOf(fields.arg);
+  const { channel, instId } = fieldsOf(fields.arg);
   const ofTrades = channel === "trades-all" || channel === "trades";
-  if (fields.event === "subscribe") return ofTrades ? subscribed : ignored;
+  if (fields.event === "subscribe")
+    return ofTrades ? { kind: "subscribed", symbols: [normaliseSymbol(String(instId))] } : ignored;
   if (fields.event === "error") {
     const reason = `${fields.msg} (${fields.code})`;
     return { kind: "refused", reason, fatal: fatalErrors.includes(fields.code) };

@@ -5,6 +5,7 @@
  * Bounded: at most `maxHeldTicks` wait, and none longer than `holeWaitMs`; at either bound the holes are given up.
  */
 import type { Clock, Missing, VenueTrade } from "@equipoise/shared";
+import type { ReadMark } from "../source.ts";
 import type { IdRange, VenueTick } from "./venue.ts";
 
 export interface SequenceOptions {
@@ -29,6 +30,8 @@ export class Sequence {
   /** The id that comes next; undefined before the first tick. */
   #next: number | undefined;
   #newestTimeUs = 0;
+  /** What follows the newest may have been taken and forgotten, so not all of a hole there is missing. */
+  #uncertain = false;
   #cancelWait: (() => void) | undefined;
 
   constructor(options: SequenceOptions) {
@@ -38,6 +41,13 @@ export class Sequence {
   /** True when the ids will tell what is missing. */
   get begun(): boolean {
     return this.#next !== undefined;
+  }
+
+  /** Goes on behind a trade of the time before. */
+  continueAfter(id: number, { exchangeTimeUs, uncertain }: ReadMark): void {
+    this.#next = id + 1;
+    this.#newestTimeUs = exchangeTimeUs;
+    this.#uncertain = uncertain === true;
   }
 
   /** @param snapshot whether the tick belongs to what was before the subscription */
@@ -105,6 +115,7 @@ export class Sequence {
 
   #put({ trade, ids, blank }: NumberedTick): void {
     this.#next = ids.last + 1;
+    this.#uncertain = false;
     this.#newestTimeUs = Math.max(this.#newestTimeUs, trade.exchangeTimeUs);
     if (blank !== true) this.#options.trade(trade);
   }
@@ -113,7 +124,7 @@ export class Sequence {
     const times = [this.#newestTimeUs, trade.exchangeTimeUs];
     this.#options.gap({
       reason: "feed",
-      count: ids.first - next,
+      count: this.#uncertain ? null : ids.first - next,
       fromTradeId: String(next),
       toTradeId: String(ids.first - 1),
       fromTimeUs: Math.min(...times),

@@ -1,7 +1,9 @@
 /**
  * Keeps a venue subscribed. A connection that is lost is replaced after a random, growing pause. One that the venue is
  * about to close is replaced first: the new one subscribes, both are read for a moment, and only then the old one goes, so that nothing
- * is missed.
+ * is missed. Should the new one go first, the old one stays.
+ *
+ * A symbol is covered as long as any connection has it, and lost from the last frame of the one that had it last.
  */
 import { backoffMs, type Clock } from "@equipoise/shared";
 import { type ConnectionOptions, VenueConnection } from "./connection.ts";
@@ -12,10 +14,10 @@ export interface SessionOptions extends Omit<ConnectionOptions, "live" | "ageing
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
-  /** Everything is subscribed. */
+  /** A connection is subscribed. */
   live: () => void;
-  /** There is no subscribed connection any more; the last frame of the last one came then. */
-  lost: (timeUs: number) => void;
+  /** No connection has this symbol any more; the last frame of the last one that had it came then. */
+  lost: (symbol: string, timeUs: number) => void;
   /** A connection ended, or could not be made; the next attempt comes then, or is under way already. */
   retrying: (reason: string, delayMs: number) => void;
   /** A second connection takes over from a healthy one. */
@@ -36,6 +38,7 @@ export class Session {
   /** Replaced, and read for a little longer. */
   #leaving: VenueConnection | undefined;
   #cancelRetry: (() => void) | undefined;
+  #cancelLinger: (() => void) | undefined;
   #round = 0;
   #wasLive = false;
   #paused = false;
@@ -53,8 +56,9 @@ export class Session {
   renew(reason: string): void {
     if (this.#stopped) return;
     // One that is on its way has asked for something else.
-    this.#opening?.close();
+    const opening = this.#opening;
     this.#opening = undefined;
+    this.#end(opening);
     this.#cancelRetry?.();
     if (this.#live !== undefined) this.#options.replacing(reason);
     this.#open();
@@ -73,7 +77,21 @@ export class Session {
   stop(): void {
     this.#stopped = true;
     this.#cancelRetry?.();
-    for (const connection of this.#connections()) connection.close();
+    this.#cancelLinger?.();
+    const connections = this.#connections();
+    this.#live = undefined;
+    this.#opening = undefined;
+    this.#leaving = undefined;
+    for (const connection of connections) this.#end(connection);
+  }
+
+  /** A connection has it. @param symbol as in topics */
+  covers(symbol: string): boolean {
+    return this.#connections().some((connection) => connection.covers(symbol));
+  }
+
+  get isLive(): boolean {
+    return this.#live !== undefined;
   }
 
   #connections(): VenueConnection[] {
@@ -104,9 +122,23 @@ export class Session {
   }
 
   #leave(connection: VenueConnection | undefined): void {
-    this.#leaving?.close();
+    this.#cancelLinger?.();
+    const before = this.#leaving;
     this.#leaving = connection;
-    if (connection !== undefined) this.#options.clock.after(lingerMs, () => connection.close());
+    this.#end(before);
+    if (connection !== undefined)
+      this.#cancelLinger = this.#options.clock.after(lingerMs, () => this.#leave(undefined));
+  }
+
+  #end(connection: VenueConnection | undefined): void {
+    connection?.close();
+    if (connection !== undefined) this.#uncover(connection);
+  }
+
+  /** The connection is gone, and is none of ours any more. */
+  #uncover({ covered, heardTimeUs }: VenueConnection): void {
+    if (heardTimeUs === undefined) return;
+    for (const symbol of covered) if (!this.covers(symbol)) this.#options.lost(symbol, heardTimeUs);
   }
 
   #onAgeing(connection: VenueConnection, reason: string): void {
@@ -118,15 +150,19 @@ export class Session {
   }
 
   #onClosed(connection: VenueConnection, reason: string): void {
-    if (connection === this.#leaving) return;
+    if (connection === this.#leaving) return this.#leave(undefined);
     if (this.#wasStable(connection)) this.#round = 0;
     if (connection === this.#opening) this.#opening = undefined;
-    else this.#live = undefined;
-    if (this.#live === undefined && connection.heardTimeUs !== undefined) {
-      this.#options.lost(connection.heardTimeUs);
-    }
-    if (this.#stopped) return;
+    else this.#fallBack();
+    this.#uncover(connection);
     this.#options.retrying(reason, this.#isReplacing() ? 0 : this.#openLater());
+  }
+
+  /** The one that was being replaced is still subscribed. */
+  #fallBack(): void {
+    this.#cancelLinger?.();
+    this.#live = this.#leaving;
+    this.#leaving = undefined;
   }
 
   #isReplacing(): boolean {

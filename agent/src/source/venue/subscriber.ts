@@ -7,8 +7,8 @@ export interface SubscriberOptions {
   pauseMs: number;
   clock: Clock;
   send: (frame: string) => void;
-  /** All answers are in, or ticks came in place of some. */
-  done: () => void;
+  /** All answers are in, or ticks came in place of some. @param complete nothing was refused or left unanswered */
+  done: (complete: boolean) => void;
   failed: (reason: string) => void;
 }
 
@@ -80,6 +80,6 @@ export class Subscriber {
 
   #finish(): void {
     this.#done = true;
-    this.#options.done();
+    this.#options.done(this.#acks >= this.#options.subscription.acks);
   }
 }

@@ -2,12 +2,13 @@
 import { type Clock, EquipoiseError, type Logger, type Missing, type VenueTrade } from "@equipoise/shared";
 import { Course } from "../course.ts";
 import { Intake } from "../intake.ts";
-import type { Source, SourceStatus, TickSink } from "../source.ts";
+import type { ReadMarks, Source, SourceStatus, TickSink } from "../source.ts";
 import { Unread } from "../unread.ts";
 import { specText, type VenueSpec } from "../venue-specs.ts";
 import { Feed } from "./feed.ts";
+import { Link } from "./link.ts";
 import { Session } from "./session.ts";
-import type { VenueMessage, VenueTick } from "./venue.ts";
+import { symbolOf, type VenueMessage, type VenueTick } from "./venue.ts";
 
 export interface VenueSourceOptions {
   spec: VenueSpec;
@@ -15,7 +16,12 @@ export interface VenueSourceOptions {
   /** Uniform in [0, 1). */
   random: () => number;
   logger: Logger;
+  marks: ReadMarks;
 }
+
+/** A symbol that was there and is missing on a new connection is asked for again; the pauses double. */
+const minAskAgainMs = 60_000;
+const maxAskAgainMs = 3_600_000;
 
 export class VenueSource implements Source {
   readonly #options: VenueSourceOptions;
@@ -24,9 +30,12 @@ export class VenueSource implements Source {
   readonly #session: Session;
   readonly #unread: Unread;
   readonly #course = new Course();
+  readonly #link: Link;
   #spec: VenueSpec;
   #sink: TickSink | undefined;
   #waiting = false;
+  #askAgainMs = minAskAgainMs;
+  #cancelAsking: (() => void) | undefined;
   /** When the last frame came, wall clock; undefined before the first. */
   #heardTimeUs: number | undefined;
 
@@ -34,9 +43,11 @@ export class VenueSource implements Source {
     const { spec, clock, random, logger } = options;
     this.#options = options;
     this.#spec = spec;
+    this.#link = new Link(clock);
     this.#intake = new Intake(spec.text, logger, "frame");
-    this.#feed = new Feed(spec.symbols, {
+    this.#feed = new Feed({
       clock,
+      countsTrades: spec.venue.countsTrades,
       trade: (trade) => this.#put(trade),
       gap: (symbol, missing) => this.#putGap(symbol, missing),
     });
@@ -55,16 +66,18 @@ export class VenueSource implements Source {
       ticks: (ticks, snapshot) => this.#take(ticks, snapshot),
       refused: (reason) => this.#warn("sourceRefused", "EQ_SOURCE_REFUSED", reason),
       hopeless: (reason) => this.#fail(reason),
+      covered: (symbol) => this.#feed.regained(symbol, this.#nowUs()),
       live: () => this.#onLive(),
-      lost: (timeUs) => this.#feed.lost(timeUs),
-      retrying: (reason, retryMs) => this.#warn("sourceLost", "EQ_SOURCE_UNREACHABLE", reason, { retryMs }),
+      lost: (symbol, timeUs) => this.#feed.lost(symbol, timeUs),
+      retrying: (reason, retryMs) => this.#onRetrying(reason, retryMs),
       replacing: (reason) => this.#say("sourceReplacing", `a new connection takes over: ${reason}`),
     });
   }
 
   status(): SourceStatus {
     const { ticks, skipped, gaps } = this.#intake;
-    return { spec: this.#spec.text, state: this.#course.state, ticks, skipped, gaps, done: null };
+    const connection = this.#link.status(this.missing);
+    return { spec: this.#spec.text, state: this.#course.state, ticks, skipped, gaps, done: null, connection };
   }
 
   /** As it is now. */
@@ -76,10 +89,16 @@ export class VenueSource implements Source {
   follow(symbols: string[]): void {
     const before = this.#spec.symbols;
     this.#spec = { ...this.#spec, symbols, text: specText({ ...this.#spec, symbols }) };
-    for (const symbol of before) if (!symbols.includes(symbol)) this.#feed.remove(symbol);
-    for (const symbol of symbols) this.#feed.add(symbol);
-    if (this.#sink !== undefined && symbols.join() !== before.join())
-      this.#session.renew("symbols were changed");
+    if (this.#sink === undefined || symbols.join() === before.join()) return;
+    for (const symbol of before) if (!symbols.includes(symbol)) this.#remove(this.#nameOf(symbol));
+    this.#addSymbols();
+    this.#session.renew("symbols were changed");
+  }
+
+  /** The symbols, as in topics, that no connection has: refused, not answered for, or not asked for yet. */
+  get missing(): string[] {
+    const names = this.#spec.symbols.map((symbol) => this.#nameOf(symbol));
+    return names.filter((symbol) => !this.#session.covers(symbol));
   }
 
   /** Ticks that came more than once and were dropped. */
@@ -91,11 +110,14 @@ export class VenueSource implements Source {
 
   async run(sink: TickSink): Promise<void> {
     this.#sink = sink;
+    this.#addSymbols();
     this.#session.start();
     await this.#course.run(() => {
+      this.#cancelAsking?.();
       this.#session.stop();
       this.#feed.settle();
       this.#unread.stop();
+      for (const [symbol, timeUs] of this.#feed.lostSymbols()) this.#readUntil(symbol, timeUs);
       this.#intake.end();
       this.#say("sourceEnded", "ended", { ...this.status(), repeated: this.repeated });
     });
@@ -103,6 +125,22 @@ export class VenueSource implements Source {
 
   stop(): void {
     this.#course.end();
+  }
+
+  #addSymbols(): void {
+    const { venue, symbols } = this.#spec;
+    for (const symbol of symbols.map((text) => this.#nameOf(text)))
+      this.#feed.add(symbol, this.#options.marks.of(venue.name, symbol));
+  }
+
+  #remove(symbol: string): void {
+    const nowUs = this.#nowUs();
+    this.#feed.remove(symbol, nowUs);
+    this.#readUntil(symbol, nowUs);
+  }
+
+  #readUntil(symbol: string, timeUs: number): void {
+    this.#options.marks.readUntil(this.#spec.venue.name, symbol, timeUs);
   }
 
   #read(frame: string): VenueMessage[] | undefined {
@@ -114,12 +152,32 @@ export class VenueSource implements Source {
   }
 
   #take(ticks: VenueTick[], snapshot: boolean): void {
+    if (ticks.length > 0) this.#link.ticked();
     this.#intake.attempt((taken) => this.#feed.take(taken, snapshot), ticks);
   }
 
   #onLive(): void {
-    this.#feed.regained(this.#nowUs());
-    this.#say("sourceLive", "subscribed");
+    this.#link.up();
+    const { missing } = this;
+    const but = missing.length === 0 ? "" : `, but not ${missing.join(", ")}`;
+    this.#say("sourceLive", `subscribed${but}`, { missing });
+    this.#askAgain(missing.filter((symbol) => this.#feed.knows(symbol)));
+  }
+
+  /** On a new connection, which takes over. @param missing symbols that were subscribed once, so they exist */
+  #askAgain(missing: readonly string[]): void {
+    this.#cancelAsking?.();
+    const delayMs = this.#askAgainMs;
+    this.#askAgainMs = missing.length === 0 ? minAskAgainMs : Math.min(maxAskAgainMs, delayMs * 2);
+    if (missing.length === 0) return;
+    this.#cancelAsking = this.#options.clock.after(delayMs, () => {
+      if (this.#session.isLive) this.#session.renew(`it lacks ${missing.join(", ")}`);
+    });
+  }
+
+  #onRetrying(reason: string, retryMs: number): void {
+    if (!this.#session.isLive) this.#link.down(reason);
+    this.#warn("sourceLost", "EQ_SOURCE_UNREACHABLE", reason, { retryMs });
   }
 
   #put(trade: VenueTrade): void {
@@ -144,6 +202,7 @@ export class VenueSource implements Source {
   }
 
   #fail(reason: string): void {
+    this.#link.down(reason);
     this.#course.fail(new EquipoiseError("EQ_SOURCE_REFUSED", `${this.#options.spec.text}: ${reason}`));
   }
 
@@ -161,6 +220,10 @@ export class VenueSource implements Source {
     const { spec, logger } = this.#options;
     const error = new EquipoiseError(code, `${spec.text}: ${reason}`);
     logger.warn({ event, code, source: spec.text, reason, ...fields }, error.line);
+  }
+
+  #nameOf(symbol: string): string {
+    return symbolOf(this.#spec.venue, symbol);
   }
 
   #nowUs(): number {

@@ -1,5 +1,5 @@
 /** What every venue is: where it is, how to subscribe and stay connected, and what its frames say. No state, no I/O. */
-import type { VenueTrade } from "@equipoise/shared";
+import { normaliseSymbol, type VenueTrade } from "@equipoise/shared";
 
 /** The venue's trade ids that one tick covers; an aggregate covers several. */
 export interface IdRange {
@@ -19,8 +19,8 @@ export interface VenueTick {
 export type VenueMessage =
   /** Oldest first. A snapshot repeats what was before the subscription. */
   | { kind: "ticks"; ticks: VenueTick[]; snapshot: boolean }
-  /** One of {@link Subscription.acks} has come. */
-  | { kind: "subscribed" }
+  /** One of {@link Subscription.acks} has come; with the symbols that are in force, where the venue names them. */
+  | { kind: "subscribed"; symbols?: readonly string[] }
   /** A heartbeat, or the answer to a ping. */
   | { kind: "alive" }
   /** The venue will close this connection soon. */
@@ -40,6 +40,8 @@ export interface Venue {
   /** As in topics. */
   readonly name: string;
   readonly url: string;
+  /** Its trade ids count per symbol without holes. */
+  readonly countsTrades: boolean;
   /** Sent every so often; without a text it is a WebSocket ping. Undefined where the venue's own heartbeats do. */
   readonly keepAlive?: { periodMs: number; text?: string };
   /** Silence, pongs included, after which the connection is given up. */
@@ -48,6 +50,8 @@ export interface Venue {
   readonly subscribePauseMs: number;
   /** The venue closes connections of a certain age; a little earlier a new one takes over. */
   readonly maxAgeMs?: number;
+  /** The symbol of the ticks that come for what a user has written, where that is not {@link normaliseSymbol}'s. */
+  readonly symbolOf?: (text: string) => string;
   /** @param symbols as the user wrote them, upper case */
   subscribe(symbols: readonly string[]): Subscription;
   /** @throws EquipoiseError EQ_SOURCE_BAD_RECORD when the frame is not what the venue documents; all of it is skipped */
@@ -56,7 +60,16 @@ export interface Venue {
 
 export const ignored: VenueMessage = { kind: "ignored" };
 export const alive: VenueMessage = { kind: "alive" };
-export const subscribed: VenueMessage = { kind: "subscribed" };
+export const subscribed = { kind: "subscribed" } as const;
+
+/** What a user has written, as topics and ticks have it. */
+export const symbolOf = (venue: Venue, text: string): string => (venue.symbolOf ?? normaliseSymbol)(text);
+
+/** Each once, in its first writing. */
+export function distinct(venue: Venue, symbols: readonly string[]): string[] {
+  const names = new Set<string>();
+  return symbols.filter((symbol) => names.size < names.add(symbolOf(venue, symbol)).size);
+}
 
 /** Sorts by the venue's ids: some frames come newest first. */
 export function oldestFirst(ticks: VenueTick[]): VenueTick[] {
