@@ -82,12 +82,13 @@ export class Agent implements Service {
       observe: () => this.#observe(),
       publish: (topic, payload) => this.#uplink.publishStatus(topic, payload),
     });
-    this.#progress = new Progress(
+    this.#progress = new Progress({
+      periodMs: config.progressPeriodMs,
       clock,
       logger,
-      () => this.#counts(),
-      () => this.#done(),
-    );
+      count: () => this.#counts(),
+      done: () => this.#done(),
+    });
     this.#operations = this.#createOperations();
   }
 
@@ -133,9 +134,7 @@ export class Agent implements Service {
     if (started !== true) return;
     this.#heartbeat.drain();
     this.#operations.close();
-    this.#sources.stop();
-    this.#buffer.endIntake();
-    await this.#sources.ended();
+    await this.#endSources();
     // What the broker does not take now stays in the buffer; half of the time is left for closing.
     await this.#uplink.drain(this.#options.config.shutdownTimeoutMs / 2);
     await this.#heartbeat.stop();
@@ -148,6 +147,18 @@ export class Agent implements Service {
   async #open(): Promise<void> {
     await this.#sources.open();
     await this.#buffer.start();
+  }
+
+  /** What has arrived already is taken, as long as there is room; a buffer at its bound lets nobody wait for that. */
+  async #endSources(): Promise<void> {
+    const { config, clock } = this.#options;
+    const graceMs = config.shutdownTimeoutMs / 5;
+    this.#sources.stop(graceMs);
+    if (this.#buffer.stats().state !== "open") this.#buffer.endIntake();
+    const cancel = clock.after(graceMs, () => this.#buffer.endIntake());
+    await this.#sources.ended();
+    cancel();
+    this.#buffer.endIntake();
   }
 
   /** What is stuck, or undefined. */
@@ -179,10 +190,11 @@ export class Agent implements Service {
     });
   }
 
-  async #room(): Promise<void> {
+  async #room(): Promise<boolean> {
     this.#intakeWaits += 1;
-    await this.#buffer.room();
+    const hasRoom = await this.#buffer.room();
     this.#intakeWaits -= 1;
+    return hasRoom;
   }
 
   #stages(): Stages {

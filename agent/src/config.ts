@@ -160,6 +160,14 @@ export const settings = {
     { placeholder: "PATH" },
   ),
   heartbeatMs: integer(5_000, "pause between two heartbeats", { min: 100, placeholder: "MS" }),
+  progressPeriodMs: integer(
+    60_000,
+    "pause between two lines of progress in the log; without progress there is none",
+    {
+      min: 100,
+      placeholder: "MS",
+    },
+  ),
   shutdownTimeoutMs: integer(10_000, "longest time to stop in", { min: 100, placeholder: "MS" }),
   logLevel: choice(["trace", "debug", "info", "warn", "error"], "info", "what is logged"),
 };

@@ -117,7 +117,7 @@ export class Clients {
     const source = `file:${sample}?venue=binance${once ? "" : "&loop=true"}`;
     const args = [
       ...["--agent-id", agentId, "--source", source, "--speed", speed, "--broker", urls.join(",")],
-      ...["--data-dir", dataDirectory, ...(once ? ["--once"] : [])],
+      ...["--data-dir", dataDirectory, "--progress-period-ms", "1000", ...(once ? ["--once"] : [])],
     ];
     return new Child("agent", "agent/bin/equipoise-agent.mjs", args, {
       onLine: (line) => {

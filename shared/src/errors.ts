@@ -228,7 +228,8 @@ export const errorTable = {
   },
   EQ_LIMIT_REACHED: {
     cause: "a configured limit was reached",
-    remedy: "reduce the load, or raise the limit that the message names",
+    remedy:
+      "reduce the load, or raise the limit that the message names; where it is space that must stay free, make some or lower it",
     retryable: true,
   },
   EQ_HANDLER_FAILED: {

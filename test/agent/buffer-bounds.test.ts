@@ -98,7 +98,10 @@ test("a disk with too little left is a bound like the others", async (t) => {
   t.notOk(buffer.put(trade(2)));
   t.match(
     lines.find(({ event }) => event === "bufferFull"),
-    { code: "EQ_LIMIT_REACHED", msg: /minFreeDiskBytes/ },
+    {
+      code: "EQ_LIMIT_REACHED",
+      msg: /less of the disk is free than buffer\.minFreeDiskBytes; .* Remedy: .*make some or lower it/,
+    },
   );
 });
 

@@ -118,7 +118,12 @@ test("ticks that wait for a broker are not too old because the wall clock was se
   broker.program.child.kill("SIGSTOP");
   const args = ["--agent-id", "pi-7", "--source", "stdin:", "--broker", broker.url];
   const bounds = ["--buffer-max-age-ms", "120000", "--buffer-commit-latency-ms", "5"];
-  const read = readCommandLine(program, [...args, ...bounds, "--data-dir", await temporaryDirectory(t)], {});
+  const often = ["--progress-period-ms", "1000"];
+  const read = readCommandLine(
+    program,
+    [...args, ...bounds, ...often, "--data-dir", await temporaryDirectory(t)],
+    {},
+  );
   if ("print" in read) throw new Error("an agent has something to do");
   const { logger, lines } = recordedLog();
   const agent = new Agent({ config: read.config, logger, clock, random: Math.random, stdin });

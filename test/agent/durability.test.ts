@@ -71,6 +71,8 @@ test("a full disk pauses the sources, is said once, and loses nothing when there
     "--source",
     "stdin:",
     "--once",
+    "--progress-period-ms",
+    "1000",
     "--buffer-min-free-disk-bytes",
     "0",
   ];

@@ -38,7 +38,7 @@ test("status, buffer and export show what the running agent has", async (t) => {
   const { dataDir } = await startFed(t, 1_200);
   const where = ["--data-dir", dataDir];
   const status = await run(t, "status", ...where);
-  t.match(status.text, /pi-7 {2}up .*\n.*no connection to a broker.*\n.*1,200 wait/);
+  t.match(status.text, /pi-7 {2}up .*\n.*no connection to a broker.* 0 reconnects\n.*1,200 wait/);
   const [buffer] = (await run(t, "buffer", "--json", ...where)).lines;
   t.match(buffer, { buffer: { ticks: 1_200 }, streams: [{ venue: "binance", symbol: "BTCUSDT" }] });
   const all = await run(t, "export", ...where);

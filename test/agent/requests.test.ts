@@ -73,6 +73,39 @@ test("errors are coded: an unknown method, a bad field, one that is not allowed"
   await t.rejects(ask("config", { venue: "binance", add: ["X"] }), { code, message: /EQ_REQUEST_INVALID/ });
 });
 
+test("what is wrong with a request is said in one line that names the field and what it must be", async (t) => {
+  const { ask } = await startAsked(t, 3);
+  const faults: [method: string, fields: object, message: RegExp][] = [
+    ["resend", { fromSeq: 1, toSeq: 2 }, /epoch is missing: must be text$/],
+    ["range", { fromSeq: 0 }, /fromSeq is 0: must be at least 1$/],
+    ["range", { limit: "many" }, /limit is "many": must be a number$/],
+    ["range", { fromSeq: 3, toSeq: 2 }, /fromSeq must not be behind toSeq$/],
+    ["range", { fromTimeUs: 3, toTimeUs: 2 }, /fromTimeUs must not be behind toTimeUs$/],
+    ["range", { epoch: "00" }, /nothing of this stream is kept of the epoch 00; the present one is \w+$/],
+  ];
+  for (const [method, fields, message] of faults) {
+    const error = await ask(method, { ...stream, ...fields }).catch((reason: unknown) => reason);
+    t.match(error, { code: "EQ_REQUEST_UNANSWERED", message: /EQ_REQUEST_INVALID: [^\n✖]+$/ });
+    t.match(error, { message });
+  }
+});
+
+test("an answer of records has the field also when there are none", async (t) => {
+  const { broker, watcher } = await startAsked(t, 1);
+  const asker = await MqttClient.connect(t, broker.port, "desk");
+  await asker.subscribe("replies/desk/#");
+  const request = { requestId: "1", replyTo: "replies/desk/x", venue: "binance", symbol: "X", epoch: "00" };
+  for (const method of ["latest", "resend"]) {
+    const body = JSON.stringify({ ...request, fromSeq: 1, toSeq: 2 });
+    await asker.publish(`agents/pi-7/requests/${method}`, body);
+    t.match(JSON.parse(await asker.receive()), { last: true, records: [] });
+  }
+  const { epoch: _, ...ranged } = request;
+  await asker.publish("agents/pi-7/requests/range", JSON.stringify(ranged));
+  t.match(JSON.parse(await asker.receive()), { last: true, count: 0, records: [] });
+  t.same(await watcher.settle(), []);
+});
+
 test("a flood of requests is refused beyond the rate, and the agent goes on answering", async (t) => {
   const { ask } = await startAsked(t, 1, "--requests-max-per-second", "5");
   const outcomes = await Promise.allSettled(counting(1, 12).map(() => ask("ping")));

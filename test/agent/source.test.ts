@@ -13,7 +13,7 @@ import { splitRecording } from "../../agent/src/source/recording.ts";
 import { parseSourceSpec } from "../../agent/src/source/spec.ts";
 import { StdinSource } from "../../agent/src/source/stdin.ts";
 import { temporaryDirectory } from "../support/broker.ts";
-import { recordedLog, tradeLine } from "./support.ts";
+import { recordedLog, trade, tradeLine } from "./support.ts";
 
 const sample = new URL("../../deploy/demo/sample/spot_btcusdt_20240808.trades.txt.gz", import.meta.url);
 const unlimited = Number.POSITIVE_INFINITY;
@@ -27,6 +27,7 @@ function collector(fullEvery = unlimited) {
     gap: () => true,
     room: async () => {
       waits += 1;
+      return true;
     },
   };
   return { trades, sink, waits: () => waits };
@@ -119,14 +120,14 @@ test("frames that are no trades are refused with the reason", async (t) => {
 
 test("numbers on standard input keep every digit they were written with", async (t) => {
   const line =
-    '{"venue":"Kraken","symbol":"xbt/usd","price":61837.630000000000001,"size":1e-8,"side":"buy","exchangeTimeUs":5}';
+    '{"venue":"Kraken","symbol":"xbt/usd","price":61837.630000000000001,"size":1e-8,"side":"buy","exchangeTimeUs":1723161255342000}';
   t.same(parseNormalisedTrade(line, 9), {
     venue: "kraken",
     symbol: "XBT-USD",
     price: "61837.630000000000001",
     size: "0.00000001",
     side: "buy",
-    exchangeTimeUs: 5,
+    exchangeTimeUs: 1_723_161_255_342_000,
     receivedTimeUs: 9,
   });
   t.equal(parseNormalisedTrade(line.replace("}", ',"receivedTimeUs":6}'), 9).receivedTimeUs, 6);
@@ -134,9 +135,19 @@ test("numbers on standard input keep every digit they were written with", async 
     parseNormalisedTrade(line.replace("}", ',"tradeId":90071992547409931}'), 9).tradeId,
     "90071992547409931",
   );
-  for (const bad of ["5", "null", "[]", "{", line.replace('"buy"', '"up"'), line.replace("5}", "-5}")]) {
+  for (const bad of ["5", "null", "[]", "{", line.replace('"buy"', '"up"'), line.replace(":17", ":-17")]) {
     t.throws(() => parseNormalisedTrade(bad, 9), { code: "EQ_SOURCE_BAD_RECORD" }, bad);
   }
+});
+
+test("a time of a trade that cannot be microseconds is refused: it was written in another unit", async (t) => {
+  const { exchangeTimeUs } = trade(1);
+  const withTime = (time: number): string => JSON.stringify({ ...trade(1), exchangeTimeUs: time });
+  for (const time of [0, exchangeTimeUs / 1e6, exchangeTimeUs / 1e3, exchangeTimeUs * 5].map(Math.floor)) {
+    const message = `"exchangeTimeUs" must be microseconds since 1970, which ${time} cannot be`;
+    t.throws(() => parseNormalisedTrade(withTime(time), 9), { code: "EQ_SOURCE_BAD_RECORD", message });
+  }
+  t.equal(parseNormalisedTrade(withTime(exchangeTimeUs), 9).exchangeTimeUs, exchangeTimeUs);
 });
 
 test("bad lines are skipped and counted; the first five are named, the others once at the end", async (t) => {
@@ -253,11 +264,36 @@ test("a looping file begins again at its end, until it is stopped", async (t) =>
 
 test("a looping file without a trade ends instead of spinning", async (t) => {
   const path = join(await temporaryDirectory(t), "empty.txt");
-  await writeFile(path, "nothing here\n");
+  await writeFile(path, '1723161254000000000 {"result":null}\n');
   const { source } = fileSource(path, "?loop=true");
   await source.open();
   await source.run(collector().sink);
   t.match(source.status(), { state: "ended", ticks: 0, skipped: 1 });
+});
+
+test("a file that is no recording fails and says so, and no gap record tells of its lines", async (t) => {
+  const path = join(await temporaryDirectory(t), "trades.jsonl");
+  for (const count of [1, 300]) {
+    await writeFile(path, tradeLine(1).repeat(count));
+    const { source } = fileSource(path);
+    await source.open();
+    const gaps: unknown[] = [];
+    const sink = { ...collector().sink, gap: (gap: unknown) => gaps.push(gap) > 0 };
+    const message = /trades\.jsonl is no recording: no line of it has the form TIME_NS FRAME; .* stdin:$/;
+    await t.rejects(source.run(sink), { code: "EQ_SOURCE_UNREADABLE", message });
+    t.match(source.status(), { state: "failed", ticks: 0 });
+    t.same(gaps, []);
+  }
+});
+
+test("a recording whose first line is damaged is read", async (t) => {
+  const path = join(await temporaryDirectory(t), "recording");
+  const data = '{"e":"trade","s":"A","t":7,"p":"1","q":"1","T":1723161254000,"m":true}';
+  await writeFile(path, `{"data":${data}}\n1723161254000000000 {"data":${data}}\n`);
+  const { source } = fileSource(path);
+  await source.open();
+  await source.run(collector().sink);
+  t.match(source.status(), { state: "ended", ticks: 1, skipped: 1 });
 });
 
 test("a path that cannot be read is refused before anything runs", async (t) => {

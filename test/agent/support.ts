@@ -105,5 +105,15 @@ export const counting = (from: number, to: number): number[] =>
 export const nowhere = "mqtt://127.0.0.1:1";
 
 export function startAgent(t: Teardown, dataDir: string, broker: string, ...args: string[]): Program {
-  return startProgram(t, "agent", ["--agent-id", "pi-7", "--data-dir", dataDir, "--broker", broker, ...args]);
+  const own = [
+    "--agent-id",
+    "pi-7",
+    "--data-dir",
+    dataDir,
+    "--broker",
+    broker,
+    "--progress-period-ms",
+    "1000",
+  ];
+  return startProgram(t, "agent", [...own, ...args]);
 }

@@ -85,7 +85,7 @@ export class KeptRecords implements TickSink {
   readonly records: (VenueTrade | VenueGap)[] = [];
   /** What `put` and `gap` answer. */
   hasRoom = true;
-  #resume: () => void = () => {};
+  #resume: (hasRoom: boolean) => void = () => {};
 
   get trades(): VenueTrade[] {
     return this.records.filter((record) => "price" in record);
@@ -109,7 +109,7 @@ export class KeptRecords implements TickSink {
     return this.hasRoom;
   }
 
-  room(): Promise<void> {
+  room(): Promise<boolean> {
     return new Promise((resolve) => {
       this.#resume = resolve;
     });
@@ -117,7 +117,12 @@ export class KeptRecords implements TickSink {
 
   makeRoom(): void {
     this.hasRoom = true;
-    this.#resume();
+    this.#resume(true);
+  }
+
+  /** There will be no room any more. */
+  close(): void {
+    this.#resume(false);
   }
 }
 

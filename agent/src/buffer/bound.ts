@@ -79,7 +79,9 @@ export class Bound {
       this.#logger.info({ event: "bufferRoom", ...fields }, "the buffer has room again");
       return;
     }
-    const bound = this.#diskLow ? "buffer.minFreeDiskBytes" : "buffer.maxBytes or buffer.maxAgeMs";
+    const bound = this.#diskLow
+      ? "less of the disk is free than buffer.minFreeDiskBytes"
+      : "buffer.maxBytes or buffer.maxAgeMs";
     const error = new EquipoiseError("EQ_LIMIT_REACHED", `${bound}; ${policies[this.#whenFull]}`);
     this.#logger.warn({ event: "bufferFull", code: error.code, ...fields }, error.line);
   }

@@ -46,10 +46,13 @@ export class Room {
     return this.#bound.isReached() || refused || isMuch(ticks, bytes);
   }
 
-  async wait(): Promise<void> {
-    if (this.#closed || !this.mustWait()) return;
+  /** Resolves with false when there is no room and nobody waits for it any more. */
+  async wait(): Promise<boolean> {
+    if (!this.mustWait()) return true;
+    if (this.#closed) return false;
     this.#groupCommit.changed(lookMs);
     await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    return !(this.#closed && this.mustWait());
   }
 
   /** A commit is how one finds out that the disk has room again or that ticks are too old: there is always a next one. */

@@ -133,7 +133,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     return !this.#room.mustWait();
   }
 
-  room(): Promise<void> {
+  room(): Promise<boolean> {
     return this.#room.wait();
   }
 

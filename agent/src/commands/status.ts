@@ -1,6 +1,6 @@
 import type { AgentHeartbeat } from "@equipoise/shared";
 import { answerCommand } from "./answer.ts";
-import { count, duration, size } from "./words.ts";
+import { count, counted, duration, size } from "./words.ts";
 
 type Connection = NonNullable<AgentHeartbeat["sources"][number]["connection"]>;
 
@@ -32,7 +32,7 @@ function describe({
   const link = uplink.connected ? `connected to ${uplink.broker}` : "no connection to a broker";
   const lines = [
     `${agent}  ${state} for ${duration(uptimeMs)}, version ${version}`,
-    `  uplink   ${link}, ${count(uplink.inFlight)} in flight, ${count(uplink.acknowledged)} acknowledged, ${count(uplink.reconnects)} reconnects`,
+    `  uplink   ${link}, ${count(uplink.inFlight)} in flight, ${count(uplink.acknowledged)} acknowledged, ${counted(uplink.reconnects, "reconnect")}`,
     `  buffer   ${count(buffer.ticks)} wait${oldest}; ${size(buffer.bytes)} on disk, ${count(buffer.lost)} lost${roomWords[buffer.state]}`,
     ...sources.map(sourceLine),
     `  clock    ${clockWords(clock)}`,
@@ -43,7 +43,7 @@ function describe({
 
 function sourceLine(source: AgentHeartbeat["sources"][number]): string {
   const { spec, state, ticks, skipped, gaps, connection } = source;
-  const counts = `${count(ticks)} ticks, ${count(skipped)} skipped, ${count(gaps)} gaps`;
+  const counts = `${counted(ticks, "tick")}, ${count(skipped)} skipped, ${counted(gaps, "gap")}`;
   return `  source   ${spec}  ${state}${connection === undefined ? "" : connectionWords(connection)}, ${counts}`;
 }
 
@@ -58,7 +58,7 @@ function connectionWords({ connected, forMs, reason, lastTickAgeMs, missing }: C
 function clockWords({ synchronised, offsetMs, steps }: AgentHeartbeat["clock"]): string {
   const follows = { true: "synchronised", false: "NOT synchronised", null: "synchronisation unknown" };
   const offset = offsetMs === null ? "" : `, off by ${offsetMs} ms`;
-  return `${follows[`${synchronised}`]}${offset}${steps === 0 ? "" : `, set ${steps} times`}`;
+  return `${follows[`${synchronised}`]}${offset}${steps === 0 ? "" : `, set ${counted(steps, "time")}`}`;
 }
 
 function deviceWords(device: AgentHeartbeat["device"]): string {

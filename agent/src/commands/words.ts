@@ -2,6 +2,10 @@
 
 export const count = (value: number): string => value.toLocaleString("en-US");
 
+/** `1 gap`, `2 gaps`: with a noun that takes an s. */
+export const counted = (value: number, noun: string): string =>
+  `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+
 export function size(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   const step = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));

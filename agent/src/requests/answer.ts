@@ -16,6 +16,8 @@ export class Answer {
   readonly #options: AnswerOptions;
   #part = 0;
   #records: string[] = [];
+  /** It is one of records, even if there are none. */
+  #hasRecords = false;
   #length = 0;
 
   constructor(options: AnswerOptions) {
@@ -23,8 +25,9 @@ export class Answer {
   }
 
   /** Sends what is full; the rest waits for more. */
-  async add({ records = [] }: Part): Promise<void> {
-    for (const record of records) {
+  async add({ records }: Part): Promise<void> {
+    this.#hasRecords ||= records !== undefined;
+    for (const record of records ?? []) {
       if (this.#length + record.length > maxMessageLength) await this.#send(false, {});
       this.#records.push(record);
       this.#length += record.length + 1;
@@ -39,6 +42,7 @@ export class Answer {
   async fail(error: EquipoiseError): Promise<void> {
     const { code, message, retryable } = error;
     this.#records = [];
+    this.#hasRecords = false;
     await this.#send(true, { error: { code, message, retryable } });
   }
 
@@ -46,7 +50,7 @@ export class Answer {
   async #send(last: boolean, fields: object): Promise<void> {
     const { agent, requestId, send } = this.#options;
     const head = JSON.stringify({ requestId, agent, part: this.#part, last, ...fields });
-    const records = this.#records.length === 0 ? "" : `,"records":[${this.#records.join(",")}]`;
+    const records = !this.#hasRecords ? "" : `,"records":[${this.#records.join(",")}]`;
     this.#part += 1;
     this.#records = [];
     this.#length = 0;

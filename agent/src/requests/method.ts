@@ -1,6 +1,6 @@
 /** Contract: one method of `agents/{agentId}/requests/{method}`. */
-import { EquipoiseError } from "@equipoise/shared";
-import * as z from "zod";
+import { EquipoiseError, wording } from "@equipoise/shared";
+import type * as z from "zod";
 
 /** A piece of an answer. */
 export interface Part {
@@ -17,11 +17,23 @@ export interface Part {
  */
 export type Method = (body: unknown) => AsyncIterable<Part>;
 
+/** Characters of a value that is wrong. */
+const maxShown = 40;
+
 /** A request's fields. @throws EquipoiseError EQ_REQUEST_INVALID naming the field */
 export function readBody<T>(schema: z.ZodType<T>, body: unknown): T {
-  const result = schema.safeParse(body);
+  const result = schema.safeParse(body, { error: wording });
   if (result.success) return result.data;
-  throw new EquipoiseError("EQ_REQUEST_INVALID", z.prettifyError(result.error).replaceAll("\n", " "));
+  throw new EquipoiseError("EQ_REQUEST_INVALID", faultOf(result.error, body));
+}
+
+/** Says of the first field that is wrong what it is and what it must be. */
+function faultOf({ issues: [issue] }: z.ZodError, body: unknown): string {
+  const { path = [], message = "not allowed" } = issue ?? {};
+  if (path.length === 0) return message;
+  const value = path.reduce<unknown>((inner, part) => (inner as Record<PropertyKey, unknown>)?.[part], body);
+  const shown = JSON.stringify(value)?.slice(0, maxShown) ?? "missing";
+  return `${path.join(".")} is ${shown}: ${message}`;
 }
 
 /** A method that answers with one piece. */

@@ -1,5 +1,5 @@
 /** `latest` and `range`: a stream's newest trade, and its records by sequence or by time. */
-import { limits } from "@equipoise/shared";
+import { EquipoiseError, limits } from "@equipoise/shared";
 import * as z from "zod";
 import type { Archive } from "./archive.ts";
 import { type Method, type Part, readBody, single } from "./method.ts";
@@ -18,15 +18,21 @@ export const seq = z.int().min(1);
 const timeUs = z.int().min(0);
 
 const latestBody = z.object(stream);
-const rangeBody = z.object({
-  ...stream,
-  epoch: epoch.optional(),
-  fromSeq: seq.default(1),
-  toSeq: seq.default(Number.MAX_SAFE_INTEGER),
-  fromTimeUs: timeUs.optional(),
-  toTimeUs: timeUs.optional(),
-  limit: z.int().min(1).max(maxAnswerRecords).default(defaultRecords),
-});
+const rangeBody = z
+  .object({
+    ...stream,
+    epoch: epoch.optional(),
+    fromSeq: seq.default(1),
+    toSeq: seq.default(Number.MAX_SAFE_INTEGER),
+    fromTimeUs: timeUs.optional(),
+    toTimeUs: timeUs.optional(),
+    limit: z.int().min(1).max(maxAnswerRecords).default(defaultRecords),
+  })
+  .refine(({ fromSeq, toSeq }) => fromSeq <= toSeq, "fromSeq must not be behind toSeq")
+  .refine(
+    ({ fromTimeUs = 0, toTimeUs = Number.MAX_SAFE_INTEGER }) => fromTimeUs <= toTimeUs,
+    "fromTimeUs must not be behind toTimeUs",
+  );
 type RangeBody = z.infer<typeof rangeBody>;
 
 export function latest(archive: Archive): Method {
@@ -40,10 +46,21 @@ export function latest(archive: Archive): Method {
 export function range(archive: Archive): Method {
   return async function* (body) {
     const asked = readBody(rangeBody, body);
+    await requireEpoch(archive, asked);
+    yield { records: [] };
     const byTime = asked.fromTimeUs !== undefined || asked.toTimeUs !== undefined;
     const outcome = yield* byTime ? byTimes(archive, asked) : bySequence(archive, asked);
     yield { fields: { epoch: asked.epoch ?? archive.epoch, ...outcome } };
   };
+}
+
+/** @throws EquipoiseError EQ_REQUEST_INVALID when there is nothing of an earlier epoch: it may never have been */
+async function requireEpoch(archive: Archive, { venue, symbol, epoch }: RangeBody): Promise<void> {
+  if (epoch === undefined || epoch === archive.epoch) return;
+  const everything = { venue, symbol, epoch, fromSeq: 1, toSeq: Number.MAX_SAFE_INTEGER };
+  if ((await archive.range(everything, 1)).length > 0) return;
+  const detail = `nothing of this stream is kept of the epoch ${epoch}; the present one is ${archive.epoch}`;
+  throw new EquipoiseError("EQ_REQUEST_INVALID", detail);
 }
 
 interface Outcome {

@@ -15,6 +15,7 @@ type Range = [from: number, to: number];
 export function resend(archive: Archive): Method {
   return async function* (body) {
     const asked = readBody(resendBody, body);
+    yield { records: [] };
     const toSeq = Math.min(asked.toSeq, asked.fromSeq + maxAnswerRecords - 1);
     const nextSeq = toSeq === asked.toSeq ? null : toSeq + 1;
     const missing = yield* found(archive, { ...asked, toSeq });

@@ -23,12 +23,18 @@ import { UnreadLines } from "./unread-lines.ts";
 const plainChunkBytes = 64 * 1024;
 const gzipChunkBytes = 8 * 1024;
 
+/** So many lines at the beginning without a time show that the file is no recording. */
+const maxForeignLines = 100;
+
 export class FileSource implements Source {
   readonly #spec: SourceSpec & { kind: "file" };
   readonly #clock: Clock;
   readonly #pacer: Pacer;
   readonly #intake: Intake;
   readonly #unread: UnreadLines;
+  #isRecording = false;
+  /** Lines before the first of a recording. */
+  #foreignLines = 0;
   #sink: TickSink | undefined;
   #state: SourceStatus["state"] = "running";
   #stopped = false;
@@ -105,17 +111,31 @@ export class FileSource implements Source {
       }
       if (this.#stopped) return;
     }
+    if (!this.#isRecording && this.#foreignLines > 0) throw this.#noRecording();
   }
 
   /** Returns a promise only where there is something to wait for, which spares a turn for every other line. */
-  #take(line: Line, sink: TickSink): Promise<void> | undefined {
+  #take(line: Line, sink: TickSink): Promise<unknown> | undefined {
     const recorded = this.#intake.next(line, splitRecording);
     if (recorded === undefined) {
-      this.#unread.note(line);
+      this.#miss(line);
       return undefined;
     }
+    this.#isRecording = true;
     const due = this.#pacer.until(recorded.recordedTimeUs);
     return due === undefined ? this.#put(recorded.frame, sink) : this.#putWhen(due, recorded.frame, sink);
+  }
+
+  /** Nothing is missing of a file that is no recording. */
+  #miss(line: Line): void {
+    if (this.#isRecording) this.#unread.note(line);
+    else if (line !== "") this.#foreignLines += 1;
+    if (this.#foreignLines > maxForeignLines) throw this.#noRecording();
+  }
+
+  #noRecording(): EquipoiseError {
+    const form = "no line of it has the form TIME_NS FRAME; trades in the product's own form go to stdin:";
+    return new EquipoiseError("EQ_SOURCE_UNREADABLE", `${this.#spec.path} is no recording: ${form}`);
   }
 
   async #putWhen(due: Promise<void>, frame: string, sink: TickSink): Promise<void> {
@@ -123,7 +143,7 @@ export class FileSource implements Source {
     if (!this.#stopped) await this.#put(frame, sink);
   }
 
-  #put(frame: string, sink: TickSink): Promise<void> | undefined {
+  #put(frame: string, sink: TickSink): Promise<unknown> | undefined {
     const receivedTimeUs = Math.round(this.#clock.wallMs() * 1000);
     const trade = this.#read(frame, receivedTimeUs);
     if (trade !== undefined) this.#unread.read(trade, receivedTimeUs);

@@ -16,6 +16,8 @@ export class Intake {
   ticks = 0;
   skipped = 0;
   gaps = 0;
+  /** Pieces that there was no room for; not among the skipped. */
+  dropped = 0;
   readonly #spec: string;
   readonly #logger: Logger;
   readonly #unit: "line" | "frame" | "record";
@@ -87,6 +89,13 @@ export class Intake {
       { event: `${this.#unit}Skipped`, code: "EQ_SOURCE_BAD_RECORD", source: this.#spec, ...which, reason },
       `${[this.#spec, this.#unit, ...Object.values(which)].join(" ")} was skipped: ${reason}`,
     );
+  }
+
+  /** @param count undefined where nobody knows */
+  sayDropped(what: string, count?: number): void {
+    const error = new EquipoiseError("EQ_LIMIT_REACHED", `${this.#spec} dropped ${what}`);
+    const fields = { event: "sourceDropped", code: error.code, source: this.#spec, dropped: count ?? null };
+    this.#logger.warn(fields, error.line);
   }
 
   /** Says how many bad pieces were not reported one by one. */

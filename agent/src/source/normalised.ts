@@ -7,6 +7,10 @@ import {
 } from "@equipoise/shared";
 import { badRecord, checkedTrade, isFields, parseJson } from "./fields.ts";
 
+/** 2000 and 2100: a time beyond them was written in another unit. */
+const minTimeUs = 946_684_800_000_000;
+const maxTimeUs = 4_102_444_800_000_000;
+
 /**
  * A trade from its fields; `receivedTimeUs` is filled in where absent, numbers keep the digits they were written with.
  * @throws EquipoiseError EQ_SOURCE_BAD_RECORD with the reason
@@ -22,7 +26,7 @@ export function parseNormalisedTrade(line: string, receivedTimeUs: number): Venu
 export function normalisedTrade(fields: unknown, receivedTimeUs: number): VenueTrade {
   if (!isFields(fields)) throw badRecord("a trade must be a JSON object");
   const { venue, symbol, tradeId, side } = fields;
-  return checkedTrade({
+  const trade = checkedTrade({
     venue: typeof venue === "string" ? venue.toLowerCase() : venue,
     symbol: typeof symbol === "string" ? normaliseSymbol(symbol) : symbol,
     ...(tradeId === undefined || tradeId === null ? {} : { tradeId }),
@@ -32,6 +36,9 @@ export function normalisedTrade(fields: unknown, receivedTimeUs: number): VenueT
     exchangeTimeUs: integer(fields.exchangeTimeUs),
     receivedTimeUs: integer(fields.receivedTimeUs ?? receivedTimeUs),
   });
+  const { exchangeTimeUs } = trade;
+  if (exchangeTimeUs >= minTimeUs && exchangeTimeUs < maxTimeUs) return trade;
+  throw badRecord(`"exchangeTimeUs" must be microseconds since 1970, which ${exchangeTimeUs} cannot be`);
 }
 
 const decimal = (value: unknown): unknown =>

@@ -11,8 +11,8 @@ export interface TickSink {
   put(trade: VenueTrade): boolean;
   /** Takes a gap record in the same way. */
   gap(gap: VenueGap): boolean;
-  /** Resolves when there is room again, and when the agent stops. */
-  room(): Promise<void>;
+  /** Resolves with true when there is room again, with false when there is none and the agent stops. */
+  room(): Promise<boolean>;
 }
 
 /** How far a stream had been read: its newest trade, and until when nothing else came. */
@@ -45,6 +45,9 @@ export interface SourceStatus {
   connection?: ConnectionStatus;
 }
 
+/** How long a source that is stopped may still take what has arrived, where nobody says. */
+export const defaultGraceMs = 2_000;
+
 /** One source; `open`, then `run` once, then `stop` at any time. */
 export interface Source {
   status(): SourceStatus;
@@ -55,5 +58,6 @@ export interface Source {
    * @throws EquipoiseError EQ_SOURCE_UNREADABLE, EQ_SOURCE_REFUSED when it breaks off; what came before has been put
    */
   run(sink: TickSink): Promise<void>;
-  stop(): void;
+  /** @param graceMs how long it may still take what has arrived */
+  stop(graceMs?: number): void;
 }

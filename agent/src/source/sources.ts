@@ -47,9 +47,10 @@ export class Sources {
     for (const source of this.#sources) this.#begin(source, sink);
   }
 
-  stop(): void {
+  /** @param graceMs how long sources may still take what has arrived */
+  stop(graceMs: number): void {
     this.#stopped = true;
-    for (const source of this.#sources) source.stop();
+    for (const source of this.#sources) source.stop(graceMs);
   }
 
   status(): SourceStatus[] {

@@ -1,10 +1,9 @@
 /** Normalised trades, one JSON object a line, from a stream: the standard input of the agent. */
 import type { Readable } from "node:stream";
-import { type Clock, EquipoiseError, type Logger, limits, reasonOf } from "@equipoise/shared";
+import { type Clock, EquipoiseError, type Logger, reasonOf } from "@equipoise/shared";
+import { Inflow } from "./inflow.ts";
 import { Intake } from "./intake.ts";
-import { lineBatches } from "./lines.ts";
-import { parseNormalisedTrade } from "./normalised.ts";
-import type { Source, SourceStatus, TickSink } from "./source.ts";
+import { defaultGraceMs, type Source, type SourceStatus, type TickSink } from "./source.ts";
 import { UnreadLines } from "./unread-lines.ts";
 
 export class StdinSource implements Source {
@@ -12,59 +11,43 @@ export class StdinSource implements Source {
   readonly #input: Readable;
   readonly #clock: Clock;
   readonly #intake: Intake;
-  readonly #unread: UnreadLines;
-  #sink: TickSink | undefined;
+  #inflow: Inflow | undefined;
   #state: SourceStatus["state"] = "running";
-  #stopped = false;
 
   constructor(spec: string, input: Readable, clock: Clock, logger: Logger) {
     this.#spec = spec;
     this.#input = input;
     this.#clock = clock;
     this.#intake = new Intake(spec, logger);
-    // Full or not: the next trade waits for room.
-    this.#unread = new UnreadLines(clock, (gap) => this.#sink && this.#intake.putGap(gap, this.#sink));
   }
 
   status(): SourceStatus {
-    const { ticks, skipped, gaps } = this.#intake;
-    return { spec: this.#spec, state: this.#state, ticks, skipped, gaps, done: null };
+    const { ticks, skipped, dropped, gaps } = this.#intake;
+    return { spec: this.#spec, state: this.#state, ticks, skipped: skipped + dropped, gaps, done: null };
   }
 
   async open(): Promise<void> {}
 
   async run(sink: TickSink): Promise<void> {
-    this.#sink = sink;
+    const [input, clock, intake] = [this.#input, this.#clock, this.#intake];
+    // Full or not: the next trade waits for room.
+    const unread = new UnreadLines(clock, (gap) => intake.putGap(gap, sink));
+    this.#inflow = new Inflow({ input, sink, clock, intake, unread });
     try {
-      await this.#read(sink);
+      await this.#inflow.read();
       this.#state = "ended";
     } catch (error) {
-      // Destroying the input is how a pending read is ended.
-      this.#state = this.#stopped ? "ended" : "failed";
-      if (this.#stopped) return;
+      this.#state = "failed";
       const reason = `standard input: ${reasonOf(error)}`;
       throw new EquipoiseError("EQ_SOURCE_UNREADABLE", reason, { cause: error });
     } finally {
-      this.#unread.stop();
-      this.#intake.end();
+      unread.stop();
+      intake.end();
     }
   }
 
-  stop(): void {
-    this.#stopped = true;
-    this.#input.destroy();
-  }
-
-  async #read(sink: TickSink): Promise<void> {
-    for await (const lines of lineBatches(this.#input, limits.maxRecordBytes)) {
-      for (const line of lines) {
-        if (this.#stopped) return;
-        const receivedTimeUs = Math.round(this.#clock.wallMs() * 1000);
-        const trade = this.#intake.next(line, (text) => parseNormalisedTrade(text, receivedTimeUs));
-        if (trade === undefined) this.#unread.note(line);
-        else this.#unread.read(trade, receivedTimeUs);
-        if (trade !== undefined && !this.#intake.put(trade, sink)) await sink.room();
-      }
-    }
+  stop(graceMs = defaultGraceMs): void {
+    if (this.#inflow === undefined) this.#input.destroy();
+    else this.#inflow.stop(graceMs);
   }
 }

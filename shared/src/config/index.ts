@@ -1,4 +1,5 @@
 export { type CommandLine, type Program, readCommandLine } from "./command-line.ts";
+export { wording } from "./issue.ts";
 export { flatten, type Loaded, loadConfig } from "./load.ts";
 export {
   byteCount,

@@ -15,7 +15,16 @@ export interface AgentOptions {
 export function startBenchAgent(t: Teardown, options: AgentOptions): Program {
   const { broker, dataDir, args, profileDir } = options;
   const profile = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
-  const own = ["--agent-id", "bench", "--broker", broker, "--data-dir", dataDir];
+  const own = [
+    "--agent-id",
+    "bench",
+    "--broker",
+    broker,
+    "--data-dir",
+    dataDir,
+    "--progress-period-ms",
+    "1000",
+  ];
   return startCommand(t, process.execPath, [...profile, launcher, ...own, ...args]);
 }
 

@@ -1,17 +1,26 @@
-/** Normalised trades, one JSON object a line, from local programs that connect. While the sink is full none is read. */
+/**
+ * Normalised trades, one JSON object a line, from local programs that connect. While the sink is full none is read, and
+ * whoever connects before the agent has started waits for it.
+ */
 import { createServer, type Server, type Socket } from "node:net";
-import { type Clock, type Logger, limits, reasonOf, systemCode } from "@equipoise/shared";
+import { setImmediate } from "node:timers/promises";
+import { type Clock, type Logger, reasonOf, systemCode } from "@equipoise/shared";
 import { Course } from "../course.ts";
+import { Inflow } from "../inflow.ts";
 import { Intake } from "../intake.ts";
-import { type Line, lineBatches, tooLong } from "../lines.ts";
-import { parseNormalisedTrade } from "../normalised.ts";
-import type { Source, SourceStatus, TickSink } from "../source.ts";
+import { type Line, tooLong } from "../lines.ts";
+import { defaultGraceMs, type Source, type SourceStatus, type TickSink } from "../source.ts";
 import type { ListenSpec } from "../spec.ts";
 import { UnreadLines } from "../unread-lines.ts";
 import { listening, sayAddress } from "./listening.ts";
 
 /** Further ones are closed at once. */
 const maxConnections = 64;
+
+interface Connection {
+  inflow: Inflow;
+  ended: Promise<void>;
+}
 
 export class TcpSource implements Source {
   readonly #spec: ListenSpec;
@@ -20,10 +29,12 @@ export class TcpSource implements Source {
   readonly #intake: Intake;
   readonly #server: Server;
   readonly #course = new Course();
-  readonly #readers = new Map<Socket, Promise<void>>();
+  /** Those that came before anybody reads: what they write waits in the system. */
+  readonly #early = new Set<Socket>();
+  readonly #connections = new Map<Socket, Connection>();
   readonly #unread: UnreadLines;
   #sink: TickSink | undefined;
-  #stopped = false;
+  #graceMs = defaultGraceMs;
 
   constructor(spec: ListenSpec, clock: Clock, logger: Logger) {
     this.#spec = spec;
@@ -32,13 +43,14 @@ export class TcpSource implements Source {
     this.#intake = new Intake(spec.text, logger);
     // Full or not: the next trade waits for room.
     this.#unread = new UnreadLines(clock, (gap) => this.#sink && this.#intake.putGap(gap, this.#sink));
-    this.#server = createServer((socket) => this.#welcome(socket));
+    this.#server = createServer({ pauseOnConnect: true }, (socket) => this.#welcome(socket));
     this.#server.maxConnections = maxConnections;
   }
 
   status(): SourceStatus {
-    const { ticks, skipped, gaps } = this.#intake;
-    return { spec: this.#spec.text, state: this.#course.state, ticks, skipped, gaps, done: null };
+    const { ticks, skipped, dropped, gaps } = this.#intake;
+    const all = skipped + dropped;
+    return { spec: this.#spec.text, state: this.#course.state, ticks, skipped: all, gaps, done: null };
   }
 
   async open(): Promise<void> {
@@ -50,46 +62,53 @@ export class TcpSource implements Source {
 
   async run(sink: TickSink): Promise<void> {
     this.#sink = sink;
+    for (const socket of this.#early) this.#begin(socket, sink);
+    this.#early.clear();
     await this.#course.run(async () => {
+      // Who has connected already is still heard.
+      await setImmediate();
       this.#server.close();
-      for (const socket of this.#readers.keys()) socket.destroy();
-      await Promise.all(this.#readers.values());
+      for (const [socket, { inflow }] of this.#connections) this.#end(socket, inflow);
+      await Promise.all([...this.#connections.values()].map(({ ended }) => ended));
       this.#unread.stop();
       this.#intake.end();
     });
   }
 
-  stop(): void {
-    this.#stopped = true;
-    this.#server.close();
+  stop(graceMs = defaultGraceMs): void {
+    this.#graceMs = graceMs;
     this.#course.end();
+    if (this.#sink !== undefined) return;
+    this.#server.close();
+    for (const socket of this.#early) socket.destroy();
   }
 
   #welcome(socket: Socket): void {
-    const sink = this.#sink;
-    if (sink === undefined)
-      socket.destroy(); // it comes again when the agent has started
-    else this.#readers.set(socket, this.#read(socket, sink));
+    if (this.#sink === undefined) this.#early.add(socket);
+    else this.#begin(socket, this.#sink);
   }
 
-  async #read(socket: Socket, sink: TickSink): Promise<void> {
+  #begin(socket: Socket, sink: TickSink): void {
+    const [clock, intake, unread] = [this.#clock, this.#intake, this.#unread];
+    const inflow = new Inflow({ input: socket, sink, clock, intake, unread, isForeign: isHttp });
+    this.#connections.set(socket, { inflow, ended: this.#read(socket, inflow) });
+  }
+
+  /** The program sees that nobody reads on, and what it has written until then is taken. */
+  #end(socket: Socket, inflow: Inflow): void {
+    socket.end();
+    inflow.stop(this.#graceMs);
+  }
+
+  async #read(socket: Socket, inflow: Inflow): Promise<void> {
     try {
-      for await (const lines of lineBatches(socket, limits.maxRecordBytes)) {
-        for (const line of lines) {
-          if (isHttp(line)) return this.#warn("a connection spoke HTTP and was closed");
-          const receivedTimeUs = Math.round(this.#clock.wallMs() * 1000);
-          const trade = this.#intake.next(line, (text) => parseNormalisedTrade(text, receivedTimeUs));
-          if (trade === undefined) this.#unread.note(line);
-          else this.#unread.read(trade, receivedTimeUs);
-          if (trade !== undefined && !this.#intake.put(trade, sink)) await sink.room();
-        }
-      }
+      if (await inflow.read()) this.#warn("a connection spoke HTTP and was closed");
     } catch (error) {
       // A program that breaks off takes only its own connection with it.
       if (systemCode(error) === undefined) this.#course.fail(error);
-      else if (!this.#stopped) this.#warn(`a connection broke off: ${reasonOf(error)}`);
+      else this.#warn(`a connection broke off: ${reasonOf(error)}`);
     } finally {
-      this.#readers.delete(socket);
+      this.#connections.delete(socket);
       socket.destroy();
     }
   }
