@@ -40,6 +40,7 @@ export class Agent implements Service {
   #starting: Promise<void> | undefined;
   /** Sources that wait for room. */
   #intakeWaits = 0;
+  #opened = false;
   #stopping = false;
 
   /** @throws EquipoiseError EQ_CONFIG_BAD_VALUE, EQ_TLS_UNUSABLE */
@@ -94,12 +95,18 @@ export class Agent implements Service {
 
   /** @throws EquipoiseError of the sources and of the buffer */
   async start(): Promise<void> {
-    this.#starting = this.#open();
+    this.#starting = this.#begin();
     await this.#starting;
+  }
+
+  /** A stop meanwhile waits for the stage that is under way, and stops what there is. */
+  async #begin(): Promise<void> {
+    await this.#open();
     if (this.#stopping) return;
     const { config, logger } = this.#options;
     this.#buffer.failed.catch((error: unknown) => this.#end.reject(error));
     const http = await this.#operations.start();
+    if (this.#stopping) return;
     this.#uplink.start();
     this.#heartbeat.start();
     this.#progress.start();
@@ -127,11 +134,8 @@ export class Agent implements Service {
 
   async stop(): Promise<void> {
     this.#stopping = true;
-    const started = await this.#starting?.then(
-      () => true,
-      () => false,
-    );
-    if (started !== true) return;
+    await this.#starting?.catch(() => undefined); // whoever has called start is told
+    if (!this.#opened) return;
     this.#heartbeat.drain();
     this.#operations.close();
     await this.#endSources();
@@ -147,6 +151,7 @@ export class Agent implements Service {
   async #open(): Promise<void> {
     await this.#sources.open();
     await this.#buffer.start();
+    this.#opened = true;
   }
 
   /** What has arrived already is taken, as long as there is room; a buffer at its bound lets nobody wait for that. */

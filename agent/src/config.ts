@@ -6,6 +6,7 @@ import {
   bytes,
   type Config,
   choice,
+  credentialsFault,
   flag,
   httpAddress,
   integer,
@@ -138,6 +139,10 @@ export const settings = {
       max: 3_600,
       placeholder: "S",
     }),
+    ackTimeoutMs: integer(900_000, "a broker that acknowledges nothing for so long is left", {
+      min: 1_000,
+      placeholder: "MS",
+    }),
     maxBackoffMs: integer(10_000, "longest pause between two attempts to connect", {
       min: 100,
       placeholder: "MS",
@@ -179,6 +184,7 @@ export const program: Program<typeof settings> = {
   summary: "takes trade ticks from its sources, buffers them on disk and publishes them to a broker",
   settings,
   commands,
+  fault: ({ broker, uplink: { username, password } }) => credentialsFault(broker, username, password),
   examples: [
     "equipoise-agent --source file:recording.txt.gz --speed max --once",
     "equipoise-agent --source binance:BTCUSDT,ETHUSDT --source kraken:BTC/USD",

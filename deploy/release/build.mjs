@@ -15,11 +15,17 @@ const copied = [
   "package-lock.json",
   ".npmrc",
   "LICENSE",
-  "README.md",
   "CHANGELOG.md",
+  "CONTRIBUTING.md",
   "docs",
   "deploy/systemd",
+  "shared/proto",
 ];
+const readmeHead = `> **This is a release**, compiled from the repository that this README is of. \`npm run setup\` installs what it runs with;
+> [operating-agents.md](docs/operating-agents.md#as-a-service) says how it becomes a service, and how its programs are
+> called here. \`npm start\`, \`npm test\`, \`npm run bench\`, the recording below \`deploy/demo\` and the TypeScript sources
+> are in the repository alone.
+`;
 const scripts = {
   setup: "npm ci --omit=dev --ignore-scripts && npm rebuild node --ignore-scripts=false",
 };
@@ -43,6 +49,7 @@ const compiled = spawnSync("tsc", ["-p", "deploy/release", "--outDir", dist], {
 });
 if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 for (const path of copied) cpSync(join(root, path), join(dist, path), { recursive: true });
+writeFileSync(join(dist, "README.md"), `${readmeHead}\n${readFileSync(join(root, "README.md"), "utf8")}`);
 writeJson("package.json", { ...readJson("package.json"), scripts });
 mkdirSync(join(dist, "node_modules", "@equipoise"), { recursive: true });
 for (const name of packages) {

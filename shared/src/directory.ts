@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { systemCode } from "./errors.ts";
 
@@ -16,5 +16,18 @@ export function ensureDirectory(path: string, mode = 0o750): void {
     if (code !== "ENOENT" || dirname(path) === path) throw error;
     ensureDirectory(dirname(path), mode);
     mkdirSync(path, { mode });
+  }
+}
+
+/**
+ * Makes sure that a file's new name in the directory outlasts a power cut.
+ * @throws the system's error
+ */
+export function syncDirectory(path: string): void {
+  const directory = openSync(path, "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
   }
 }

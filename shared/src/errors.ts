@@ -35,7 +35,7 @@ export const errorTable = {
   },
   EQ_PORT_IN_USE: {
     cause: "another program already listens on the address",
-    remedy: "stop it, or choose another address with --listen (port 0 takes any free one)",
+    remedy: "stop it, or choose another address where this one was given (port 0 takes any free one)",
     retryable: true,
   },
   EQ_LISTEN_FAILED: {
@@ -164,6 +164,12 @@ export const errorTable = {
       "check that the CA file holds the authority of the broker's certificate, that the URL uses one of its names, and that the broker accepts this client's certificate",
     retryable: false,
   },
+  EQ_ACKS_MISSING: {
+    cause: "the broker is there and did not acknowledge what it was sent",
+    remedy:
+      "see the broker's log; the ticks are sent again on a new connection, to another broker where there is one",
+    retryable: true,
+  },
   EQ_CONTROL_UNREACHABLE: {
     cause: "nobody answers on the control socket",
     remedy: "check that the service runs on this machine as this user, and name its --data-dir or --control",
@@ -181,7 +187,7 @@ export const errorTable = {
   },
   EQ_SOURCE_UNREADABLE: {
     cause: "a tick source cannot be opened or read",
-    remedy: "check the path and the permissions",
+    remedy: "check the path, the permissions, and that a .gz is gzip and whole",
     retryable: false,
   },
   EQ_SOURCE_BAD_RECORD: {

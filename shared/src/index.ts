@@ -1,9 +1,11 @@
 /** The public names of @equipoise/shared; the consumer helper has its own entry, `@equipoise/shared/client`. */
 export { backoffMs } from "./backoff.ts";
-export { brokerUrlFault, withoutCredentials } from "./broker-url.ts";
+export { brokerUrlFault, credentialsFault, withoutCredentials } from "./broker-url.ts";
 export { readAuthority, readIdentity } from "./certificate-files.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { type Command, type Environment, readArgs, usage } from "./command/command.ts";
+export { folded, foldedHelp, tableColumns } from "./command/fold.ts";
+export { bulkOutput, isEnough, outputError } from "./command/output.ts";
 export { type Commands, runCommand } from "./command/run.ts";
 export * from "./config/index.ts";
 export {
@@ -17,7 +19,7 @@ export {
 export { type ControlAnswer, type ControlHandler, ControlSocket } from "./control/server.ts";
 export { decimalFromNumberToken, isDecimal, parseJsonKeepingDigits } from "./decimal.ts";
 export { Deque } from "./deque.ts";
-export { ensureDirectory } from "./directory.ts";
+export { ensureDirectory, syncDirectory } from "./directory.ts";
 export { EquipoiseError, type ErrorCode, errorTable, reasonOf, systemCode } from "./errors.ts";
 export { EventLoopDelay } from "./event-loop-delay.ts";
 export { type BrokerLoad, compareLoads, decodeBrokerLoad, isClearlyBetter, type Welcome } from "./flow.ts";

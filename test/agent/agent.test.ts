@@ -143,6 +143,16 @@ test("what the user got wrong is one clear line and exit code 2; what is missing
     [["--source", "nonsense"], 2, /EQ_CONFIG_BAD_VALUE: source\.0 is "nonsense".*must be file:/],
     [["--source", "stdin:", "--speed", "fast"], 2, /EQ_CONFIG_BAD_VALUE: speed is "fast"/],
     [["--source", "stdin:", "--broker", "localhost"], 2, /EQ_CONFIG_BAD_VALUE: broker\.0/],
+    [
+      ["--source", "stdin:", "--uplink-password", "p"],
+      2,
+      /EQ_CONFIG_BAD_VALUE: there is a password without a/,
+    ],
+    [
+      ["--source", "stdin:", "--broker", "mqtt://:p@h"],
+      2,
+      /broker\.0 is "mqtt:\/\/:\*\*\*@h".*without a user name/,
+    ],
     [["--source", `file:${directory}/a, b.txt`], 1, /EQ_SOURCE_UNREADABLE: .*\/a, b\.txt: ENOENT/],
   ];
   const runs = cases.map(async ([args, code, message]) => {

@@ -262,7 +262,7 @@ test("the lane ends with its wire, and the wire with the lane", async (t) => {
 test("a PUBACK that comes twice, of nobody, or of an earlier connection acknowledges nothing", async (t) => {
   const queue = new Ticks(6);
   const publisher = new Publisher({
-    ...{ window: 3, lingerMs: 0, maxBatch: 1, payload: "json", queue },
+    ...{ window: 3, lingerMs: 0, maxBatch: 1, payload: "json", ackTimeoutMs: 900_000, queue },
     clock: new FakeClock(),
   });
   const [earlier, now] = [laneWithFarEnd(), laneWithFarEnd()];

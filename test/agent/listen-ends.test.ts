@@ -13,12 +13,13 @@ import { temporaryDirectory } from "../support/broker.ts";
 import type { Teardown } from "../support/teardown.ts";
 import { pause } from "../support/time.ts";
 import { counting, nowhere, recordedLog, startAgent, tradeLine, until } from "./support.ts";
-import { KeptRecords } from "./venue-server.ts";
+import { KeptMarks, KeptRecords } from "./venue-server.ts";
 
 /** A source that is open and not yet read from. */
 async function opened(t: Teardown, spec: string, stdin = new PassThrough()) {
   const { logger, lines } = recordedLog();
-  const options = { clock: systemClock, random: Math.random, logger, stdin, speed: "max" };
+  const surroundings = { clock: systemClock, random: Math.random, logger, stdin };
+  const options = { ...surroundings, speed: "max", marks: new KeptMarks() };
   const source = createSource(spec, options);
   await source.open();
   t.teardown(() => source.stop(100));

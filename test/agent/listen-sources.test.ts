@@ -262,7 +262,7 @@ test("an address that is taken is refused in one line that names it", async (t) 
   for (const kind of ["tcp", "udp", "http"]) {
     const { port } = await listen(t, `${kind}:127.0.0.1:0`);
     await t.rejects(listen(t, `${kind}:127.0.0.1:${port}`), {
-      code: "EQ_LISTEN_FAILED",
+      code: "EQ_PORT_IN_USE",
       message: new RegExp(`${kind}:127\\.0\\.0\\.1:${port}: .*EADDRINUSE`),
     });
   }

@@ -6,9 +6,12 @@ import { test } from "tap";
 import { parseCounters } from "../../agent/src/telemetry/network.ts";
 import { parseThrottling } from "../../agent/src/telemetry/throttling.ts";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
-import { type Program, startProgram } from "../support/program.ts";
+import { Program, startProgram } from "../support/program.ts";
+import { mountSmallDisk } from "../support/small-disk.ts";
 import type { Teardown } from "../support/teardown.ts";
 import { counting, nowhere, startAgent, tradeLine } from "./support.ts";
+
+const launcher = new URL("../../agent/bin/equipoise-agent.mjs", import.meta.url).pathname;
 
 async function run(t: Teardown, ...args: string[]) {
   const program = startProgram(t, "agent", args);
@@ -34,13 +37,22 @@ async function startFed(
   return { agent, dataDir };
 }
 
+/** What `buffer` shows then. */
+async function restarted(t: Teardown, agent: Program, dataDir: string): Promise<string> {
+  await agent.stop();
+  await startAgent(t, dataDir, nowhere, "--source", "stdin:").event("ready");
+  return (await run(t, "buffer", "--data-dir", dataDir)).text;
+}
+
 test("status, buffer and export show what the running agent has", async (t) => {
-  const { dataDir } = await startFed(t, 1_200);
+  const { agent, dataDir } = await startFed(t, 1_200);
   const where = ["--data-dir", dataDir];
   const status = await run(t, "status", ...where);
   t.match(status.text, /pi-7 {2}up .*\n.*no connection to a broker.* 0 reconnects\n.*1,200 wait/);
   const [buffer] = (await run(t, "buffer", "--json", ...where)).lines;
   t.match(buffer, { buffer: { ticks: 1_200 }, streams: [{ venue: "binance", symbol: "BTCUSDT" }] });
+  const after = await restarted(t, agent, dataDir);
+  t.match(after, /binance\/BTCUSDT {2}from 1 \(.*\) to 1,200 \(/, "also right after a start");
   const all = await run(t, "export", ...where);
   t.equal(all.code, 0);
   t.same(
@@ -71,7 +83,7 @@ test("the doctor finds a good setting good, and asks the running agent instead o
   const flags = ["--agent-id", "pi-7", "--data-dir", dataDir, "--broker", url];
   const before = await run(t, "doctor", ...flags);
   t.equal(before.code, 0, before.text);
-  t.match(before.text, /ok +broker mqtt:.*accepts pi-7/);
+  t.match(before.text, /ok +broker +mqtt:.*accepts pi-7-doctor/);
   t.match(before.text, /ok +sqlite .*synchronous=FULL holds/);
   const agent = startAgent(t, dataDir, url, "--source", "stdin:");
   await agent.event("connected");
@@ -87,7 +99,7 @@ test("the doctor says what fails, as JSON too, with exit code 1", async (t) => {
   const findings = JSON.parse(String(lines[0]?.text)) as { name: string; verdict: string; detail: string }[];
   t.match(
     findings.find(({ verdict }) => verdict === "fail"),
-    { name: /^broker/, detail: /EQ_BROKER_UNREACHABLE/ },
+    { name: "broker", detail: `${nowhere}: EQ_BROKER_UNREACHABLE` },
   );
 });
 
@@ -155,4 +167,29 @@ test("the doctor knows what an earlier run has left: of another agent, of a newe
   ]);
   await writeFile(path, "no database".repeat(1_000));
   t.match((await look("pi-7"))[0], { verdict: "warn", detail: /set it aside/ });
+});
+
+test("what a command cannot print is one coded line and exit code 1, also when the disk takes only a part", async (t) => {
+  const { dataDir } = await startFed(t, 1_200);
+  const into = async (path: string, ...command: string[]) => {
+    const script = `exec "$@" > '${path}'`;
+    const args = [...command, "--data-dir", dataDir];
+    const shell = new Program("sh", ["-c", script, "sh", process.execPath, launcher, ...args]);
+    return { ...(await shell.exited), stderr: shell.stderr };
+  };
+  for (const command of ["status", "buffer", "export"]) {
+    const { code, stderr } = await into("/dev/full", command);
+    t.equal(code, 1);
+    t.match(
+      stderr,
+      new RegExp(`^equipoise-agent ${command}: EQ_FILE_UNWRITABLE: standard output: ENOSPC`, "m"),
+    );
+    t.notMatch(stderr, /^ +at /m);
+  }
+  const disk = await mountSmallDisk(t, 1);
+  if (disk === undefined) return;
+  disk.fill(64 * 1_024);
+  const { code, stderr } = await into(join(disk.path, "records"), "export");
+  t.equal(code, 1);
+  t.match(stderr, /EQ_FILE_UNWRITABLE: standard output: ENOSPC/);
 });

@@ -1,5 +1,5 @@
 /** Symbols of a live source that come and go while the agent runs, and stay so. */
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { decodePayload, systemClock } from "@equipoise/shared";
 import { test } from "tap";
@@ -9,6 +9,7 @@ import { applied } from "../../agent/src/source/venue-specs.ts";
 import { AgentRequests } from "../../shared/src/client/agent-requests.ts";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
+import { mountSmallDisk } from "../support/small-disk.ts";
 import { counting, startAgent, until } from "./support.ts";
 import { type VenueClient, VenueServer } from "./venue-server.ts";
 
@@ -25,7 +26,7 @@ async function acknowledge(client: VenueClient): Promise<string[]> {
   return symbols;
 }
 
-test("a symbol is added and another removed without a loss to the third, and it stays so after a restart", async (t) => {
+test("a symbol is added and another removed without a loss to the third, and it stays so after a kill and a restart", async (t) => {
   const broker = await startBroker(t, { args: ["--durability", "memory"] });
   const watcher = await MqttClient.connect(t, broker.port, "watcher");
   await watcher.subscribe("ticks/#");
@@ -55,7 +56,7 @@ test("a symbol is added and another removed without a loss to the third, and it 
   t.same(await acknowledge(second), ["BTC/USD", "SOL/USD"]);
   second.send(tradeFrame("BTC/USD", 2), tradeFrame("BTC/USD", 3), tradeFrame("SOL/USD", 1));
   t.same([await received(), await received()], ["BTC-USD 3", "SOL-USD 1"]);
-  await agent.stop();
+  await agent.stop("SIGKILL");
   startAgent(t, dataDir, broker.url, ...args);
   t.same(await acknowledge(await venue.client(2)), ["BTC/USD", "SOL/USD"]);
 });
@@ -146,6 +147,23 @@ test("changes beyond what the next start would read are refused", async (t) => {
   file.write({ okx: { add: names(1_000), remove: [] } });
   t.throws(() => file.write({ okx: { add: names(1_001), remove: [] } }), { code: "EQ_LIMIT_REACHED" });
   t.equal(file.read().okx?.add.length, 1_000);
+});
+
+test("a change that the disk takes only in part is refused, and the file stays as it was", async (t) => {
+  const disk = await mountSmallDisk(t, 4);
+  if (disk === undefined) return;
+  const directory = join(disk.path, "agent");
+  await mkdir(directory);
+  const file = new SymbolChangesFile(directory);
+  const before = { okx: { add: ["A-B"], remove: [] } };
+  file.write(before);
+  disk.fill(4_096);
+  const after = { okx: { add: counting(1, 900).map((n) => `SYMBOL-${n}`), remove: [] } };
+  t.throws(() => file.write(after), { code: "EQ_DATA_DIR_UNUSABLE", message: /ENOSPC/ });
+  t.same(file.read(), before);
+  disk.free();
+  file.write(after);
+  t.same(file.read(), after);
 });
 
 test("a file of changes that was damaged is one clear line at the start", async (t) => {

@@ -88,6 +88,7 @@ export function startUplink(
     maxBatch: 100,
     payload: "json",
     keepaliveS: 15,
+    ackTimeoutMs: 900_000,
     maxBackoffMs: 50,
     will: () => ({ topic: "heartbeat/agents/pi-7", payload: '{"state":"down"}' }),
     connected: () => {},

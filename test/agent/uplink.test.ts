@@ -1,5 +1,6 @@
 import { test } from "tap";
 import { Window } from "../../agent/src/uplink/window.ts";
+import { startBroker } from "../support/broker.ts";
 import { startReceivingBroker } from "./receiving-broker.ts";
 import { counting, FakeClock, until } from "./support.ts";
 import { startUplink, stream, Ticks, tick } from "./uplink-support.ts";
@@ -134,6 +135,17 @@ test("of several brokers the next one is tried when one is away", async (t) => {
   t.equal(uplink.stats().broker, broker.url);
   t.match(lines[0], { event: "disconnected", broker: away.url });
   t.notMatch(JSON.stringify(lines), /secret/);
+});
+
+test("when good connections are lost again and again, a second client with the id is suspected", async (t) => {
+  const broker = await startBroker(t, { args: ["--durability", "memory"] });
+  const twins = [startUplink(t, [broker.url], new Ticks(1)), startUplink(t, [broker.url], new Ticks(1))];
+  const reasons = (): string[] =>
+    twins
+      .flatMap(({ lines }) => lines)
+      .flatMap(({ event, reason }) => (event === "disconnected" ? String(reason) : []));
+  await until(() => reasons().some((reason) => /does a second client use the id pi-7\?$/.test(reason)));
+  t.notMatch(reasons()[0], /second client/, "once is no habit");
 });
 
 test("a broker that refuses is reported as that, and tried again", async (t) => {

@@ -39,6 +39,7 @@ test("only who is in the users file, with the right password and an own client i
   const { port } = await start(t, { args: ["--auth-max-failures", "0"] });
   const codes: [string, object, number][] = [
     ["an agent", { username: "pi-7" }, 0],
+    ["an agent's doctor", { username: "pi-7", clientId: "pi-7-doctor" }, 0],
     ["an agent under another id", { username: "pi-7", clientId: "pi-7-b" }, wrong],
     ["an application under any id", { username: "pricing", clientId: "consumer-1f" }, 0],
     ["an application under an agent's id", { username: "pricing", clientId: "pi-7" }, wrong],

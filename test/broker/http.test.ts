@@ -235,5 +235,5 @@ test("an address in use is one clear line", async (t) => {
   const args = ["--listen", "mqtt://127.0.0.1:0", "--data-dir", `${dataDir}/other`, "--http", host];
   const program = startProgram(t, "broker", args);
   t.equal((await program.exited).code, 1);
-  t.match(program.stderr, /^equipoise-broker: EQ_PORT_IN_USE: http:\/\/127\.0\.0\.1:/);
+  t.match(program.stderr, /^equipoise-broker: EQ_PORT_IN_USE: --http 127\.0\.0\.1:/);
 });

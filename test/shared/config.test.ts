@@ -232,10 +232,49 @@ test("a file that cannot be read and flags that do not exist are told clearly", 
     [["--nope"], "Unknown option '--nope'"],
     [["extra"], "Unexpected argument 'extra'"],
     [["--data-dir"], "Option '--data-dir <value>' argument missing"],
-    [["--data-dir", "--verbose"], "Option '--data-dir' argument is ambiguous"],
+    [["--data-dir", "--verbose"], /^Option '--data-dir' needs a value; one that begins with a dash/],
   ] as const) {
     t.throws(() => read([...args]), { code: "EQ_USAGE", message });
   }
+});
+
+test("a command behind the flags is told to come first", async (t) => {
+  const load = () => Promise.reject(new Error("not to be loaded"));
+  const commanding = { ...program, commands: { look: { summary: "looks", load } } };
+  t.throws(() => readCommandLine(commanding, ["--verbose", "look"], {}), {
+    code: "EQ_USAGE",
+    message: "Unexpected argument 'look': a command comes first, as in equipoise-test look --help",
+  });
+});
+
+test("a negative number is a value, and refused as that", async (t) => {
+  t.throws(() => read(["--limits-max-backlog-bytes", "-5"]), {
+    code: "EQ_CONFIG_BAD_VALUE",
+    message: /^limits\.maxBacklogBytes is "-5", from --limits-max-backlog-bytes: must be a number of bytes/,
+  });
+});
+
+test("settings that do not go together are refused", async (t) => {
+  const choosy = { ...program, fault: ({ note }: { note?: string | undefined }) => note && `not ${note}` };
+  t.throws(() => readCommandLine(choosy, ["--note", "that"], {}), {
+    code: "EQ_CONFIG_BAD_VALUE",
+    message: "not that",
+  });
+});
+
+test("a password in a URL is not shown, wherever the URL stands", async (t) => {
+  const args = [
+    "--listen",
+    "mqtt://a:s3cret@h:1,mqtts://b:s3c@ret@h",
+    "--note",
+    "x?url=ws://:s3cret@h/",
+    "--print-config",
+  ];
+  const shown = printed(args);
+  t.match(shown, "listen: [ mqtt://a:***@h:1, mqtts://b:***@h ]");
+  t.match(shown, "note: x?url=ws://:***@h/");
+  const wrong = { ...settings, listen: texts([], "", { item: z.string().startsWith("wss:") }) };
+  t.throws(() => readCommandLine({ ...program, settings: wrong }, args, {}), { message: /^((?!s3c).)*$/ });
 });
 
 test("--print-config is a file that loads to the same configuration, and never shows a secret", async (t) => {
@@ -276,8 +315,8 @@ test("--help names every setting with its default; --version tells the version",
     t.ok(help.includes(`--${name}`), name);
   }
   t.match(help, /where data lives \(default \/var\/lib\/x\)/);
-  t.match(help, /addresses \(repeatable; default mqtt:\/\/127.0.0.1:1883\)/);
-  t.ok(help.split("\n").every((line) => line.length <= 110));
+  t.match(help, /addresses \(repeatable; default\s+mqtt:\/\/127.0.0.1:1883\)/);
+  t.ok(help.split("\n").every((line) => line.length <= 80));
   t.notMatch(help, /COMMAND/, "a program without commands speaks of none");
   t.match(printed(["--version"]), /^equipoise-test \d+\.\d+\.\d+\n$/);
 });

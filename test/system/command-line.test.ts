@@ -24,7 +24,7 @@ test("what is wrong with the surroundings is said in one line that names it and 
   const file = join(directory, "file");
   writeFileSync(file, "");
   const cases: [args: string[], message: RegExp, code: number][] = [
-    [[...memory, "--listen", url], /EQ_PORT_IN_USE.*127\.0\.0\.1.*--listen/, 1],
+    [[...memory, "--listen", url], /EQ_PORT_IN_USE: --listen .*127\.0\.0\.1/, 1],
     [
       ["--listen", "mqtt://127.0.0.1:0", "--data-dir", join(file, "below")],
       /EQ_DATA_DIR_UNUSABLE.*--data-dir/,

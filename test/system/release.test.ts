@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Test, test } from "tap";
 import { fingerprintFile, fingerprintOf, moduleOf, packages } from "../../shared/bin/build.mjs";
@@ -29,10 +29,22 @@ async function help(t: Test, launcher: string): Promise<string[]> {
 
 const bin = (tree: string, name: string, command: string): string => join(tree, name, "bin", command);
 
+/** Of its documents to files that it does not have. */
+function brokenLinks(release: string): string[] {
+  const documents = globSync(["*.md", "docs/**/*.md"], { cwd: release });
+  return documents.flatMap((document) => {
+    const links = readFileSync(join(release, document), "utf8").matchAll(/\]\(((?!\w+:)[^)#]+)[^)]*\)/g);
+    const missing = [...links].filter(([, to = ""]) => !existsSync(join(release, dirname(document), to)));
+    return missing.map(([, to]) => `${document}: ${to}`);
+  });
+}
+
 test("a release says and does what the sources do: ticks go through, and it stops cleanly", async (t) => {
   const release = await build(t);
   const consume = (tree: string): string => bin(tree, "shared", "equipoise-consume.mjs");
   t.same(await help(t, consume(release)), await help(t, consume(root)));
+  t.same(brokenLinks(release), []);
+  t.match(readFileSync(join(release, "README.md"), "utf8"), /^> \*\*This is a release\*\*/);
   const dataDir = await temporaryDirectory(t);
   const start = (name: string, command: string, ...args: string[]) =>
     startCommand(t, process.execPath, [

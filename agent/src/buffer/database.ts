@@ -47,9 +47,7 @@ export class Database {
 
   /** @throws SqliteError SQLITE_CORRUPT */
   check(): void {
-    if (this.pragma("page_count") * this.pragma("page_size") > maxCheckedBytes) return;
-    const result = this.sqlite.pragma("quick_check(1)", { simple: true });
-    if (result !== "ok") throw new Sqlite.SqliteError(String(result), "SQLITE_CORRUPT");
+    checkWhole(this.sqlite);
   }
 
   /** better-sqlite3 is built so that the first write in WAL mode may set NORMAL; a power cut would then lose commits. */
@@ -108,14 +106,24 @@ export class Database {
       return new EquipoiseError("EQ_STORE_DAMAGED", `${reason}; set aside as ${aside}`, { cause: error });
     }
     if (code === "SQLITE_FULL") return new EquipoiseError("EQ_STORE_FULL", reason, { cause: error });
+    // IOERR_LOCK is what a file answers that this user may only read.
+    if (/^SQLITE_(CANTOPEN|READONLY|PERM|AUTH|IOERR_LOCK)/.test(code)) {
+      return new EquipoiseError("EQ_DATA_DIR_UNUSABLE", `${reason} (${code})`, { cause: error });
+    }
     if (/^SQLITE_(IOERR|BUSY|NOMEM|PROTOCOL)/.test(code)) {
       return new EquipoiseError("EQ_STORE_FAILED", `${reason} (${code})`, { cause: error });
     }
-    if (/^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(code)) {
-      return new EquipoiseError("EQ_DATA_DIR_UNUSABLE", `${reason} (${code})`, { cause: error });
-    }
     return error;
   }
+}
+
+/** @returns false when it is too large to be checked @throws SqliteError SQLITE_CORRUPT */
+export function checkWhole(db: Sqlite.Database): boolean {
+  const number = (pragma: string): number => Number(db.pragma(pragma, { simple: true }));
+  if (number("page_count") * number("page_size") > maxCheckedBytes) return false;
+  const result = db.pragma("quick_check(1)", { simple: true });
+  if (result !== "ok") throw new Sqlite.SqliteError(String(result), "SQLITE_CORRUPT");
+  return true;
 }
 
 export function lockDirectory(directory: string): Sqlite.Database {

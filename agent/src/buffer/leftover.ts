@@ -1,6 +1,7 @@
 /** A look at a buffer that no agent has open, without a change to it. */
 import { EquipoiseError } from "@equipoise/shared/errors";
 import Sqlite from "better-sqlite3";
+import { checkWhole } from "./database.ts";
 import { type MetaRow, prepareLastChunk, schemaVersion } from "./schema.ts";
 import { unsent } from "./store.ts";
 
@@ -9,6 +10,8 @@ export interface Leftover {
   agent: string;
   /** Not acknowledged. */
   ticks: number;
+  /** All of its pages were looked at; a large one would take too long. */
+  checked: boolean;
 }
 
 /**
@@ -25,11 +28,13 @@ export function leftover(path: string): Leftover {
         `${path} has version ${found}; this program knows ${schemaVersion}`,
       );
     }
-    if (found === 0) return { agent: "", ticks: 0 };
+    const checked = checkWhole(db);
+    if (found === 0) return { agent: "", ticks: 0, checked };
     const { agent } = db.prepare("SELECT agent FROM meta").get() as Pick<MetaRow, "agent">;
-    if (found === 1) return { agent, ticks: Number(db.prepare("SELECT count(*) FROM tick").pluck().get()) };
+    if (found === 1)
+      return { agent, ticks: Number(db.prepare("SELECT count(*) FROM tick").pluck().get()), checked };
     const { done } = db.prepare("SELECT done FROM meta").get() as Pick<MetaRow, "done">;
-    return { agent, ticks: unsent(prepareLastChunk(db).get(), JSON.parse(done) as number[]) };
+    return { agent, ticks: unsent(prepareLastChunk(db).get(), JSON.parse(done) as number[]), checked };
   } finally {
     db.close();
   }

@@ -192,8 +192,8 @@ export class SqliteBuffer implements TickQueue, Archive {
   }
 
   /** Every stream that has had a record. */
-  streams(): { venue: string; symbol: string }[] {
-    return [...this.#streams.all()].map(({ venue, symbol }) => ({ venue, symbol }));
+  streams(): { venue: string; symbol: string; seq: number }[] {
+    return [...this.#streams.all()].map(({ venue, symbol, seq }) => ({ venue, symbol, seq }));
   }
 
   /** Whether sources must wait, how many ticks have no commit yet, and whether the disk refuses commits. */

@@ -1,4 +1,4 @@
-import type { TickRecord } from "@equipoise/shared";
+import { folded, type TickRecord, tableColumns } from "@equipoise/shared";
 import type { BufferStatus, StreamStatus } from "../control/agent-control.ts";
 import { answerCommand } from "./answer.ts";
 import { count, size } from "./words.ts";
@@ -14,15 +14,16 @@ function describe({ epoch, buffer: { ticks, bytes, lost }, streams }: BufferStat
   const head = `epoch ${epoch}: ${count(ticks)} ticks wait, ${size(bytes)} on disk, ${count(lost)} lost`;
   if (streams.length === 0) return `${head}\n  no streams\n`;
   const width = Math.max(...streams.map(({ venue, symbol }) => venue.length + symbol.length + 1));
-  return `${[head, ...streams.map((stream) => row(stream, width))].join("\n")}\n`;
+  const rows = streams.flatMap((stream) => folded(row(stream, width), width + 4, tableColumns()));
+  return `${[...folded(head, 2, tableColumns()), ...rows].join("\n")}\n`;
 }
 
-function row({ venue, symbol, oldest, latest }: StreamStatus, width: number): string {
+function row({ venue, symbol, oldest, newest }: StreamStatus, width: number): string {
   const name = `${venue}/${symbol}`.padEnd(width);
-  if (oldest === null) return `  ${name}  nothing kept`;
+  if (oldest === null || newest === null) return `  ${name}  nothing kept`;
   const first = JSON.parse(oldest) as TickRecord;
-  const last = latest === null ? undefined : (JSON.parse(latest) as TickRecord);
-  return `  ${name}  from ${count(first.seq)}${timeOf(first)}${last === undefined ? "" : ` to ${count(last.seq)}${timeOf(last)}`}`;
+  const last = JSON.parse(newest) as TickRecord;
+  return `  ${name}  from ${count(first.seq)}${timeOf(first)} to ${count(last.seq)}${timeOf(last)}`;
 }
 
 function timeOf(record: TickRecord): string {

@@ -1,10 +1,12 @@
 import {
+  bulkOutput,
   type Command,
   ControlClient,
+  isEnough,
+  outputError,
   readArgs,
   socketHelp,
   socketOptions,
-  systemCode,
   type TickRecord,
   usage,
 } from "@equipoise/shared";
@@ -65,6 +67,7 @@ function timeUs(flag: string, text: string | undefined): number | undefined {
 class Export {
   readonly #client: ControlClient;
   readonly #span: Span;
+  readonly #output = bulkOutput();
   #written = 0;
   #reportedMs = performance.now();
   #interrupted = false;
@@ -81,7 +84,7 @@ class Export {
       this.#interrupted = true;
     };
     process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
-    process.stdout.on("error", () => {}); // each write tells of its own
+    this.#output.on("error", () => {}); // each write tells of its own
     for (const stream of streams) await this.#stream(stream);
     process.stderr.write(`${count(this.#written)} records${this.#interrupted ? ", interrupted" : ""}\n`);
     if (this.#interrupted) process.exitCode = 130;
@@ -114,9 +117,9 @@ class Export {
   async #write(lines: readonly string[]): Promise<void> {
     if (lines.length === 0) return;
     await new Promise<void>((resolve, reject) => {
-      process.stdout.write(lines.join(""), (error) => {
-        this.#closed = systemCode(error) === "EPIPE";
-        if (error && !this.#closed) reject(error);
+      this.#output.write(lines.join(""), (error) => {
+        this.#closed = isEnough(error);
+        if (error && !this.#closed) reject(outputError(error));
         else resolve();
       });
     });

@@ -1,8 +1,11 @@
-import type { AgentHeartbeat } from "@equipoise/shared";
+import { type AgentHeartbeat, folded, tableColumns } from "@equipoise/shared";
 import { answerCommand } from "./answer.ts";
 import { count, counted, duration, size } from "./words.ts";
 
 type Connection = NonNullable<AgentHeartbeat["sources"][number]["connection"]>;
+
+/** Where what a line says begins, behind what it is about. */
+const hang = 11;
 
 const roomWords: Record<AgentHeartbeat["buffer"]["state"], string> = {
   open: "",
@@ -38,13 +41,13 @@ function describe({
     `  clock    ${clockWords(clock)}`,
     `  device   ${deviceWords(device)}`,
   ];
-  return `${lines.join("\n")}\n`;
+  return `${lines.flatMap((line) => folded(line, hang, tableColumns())).join("\n")}\n`;
 }
 
 function sourceLine(source: AgentHeartbeat["sources"][number]): string {
   const { spec, state, ticks, skipped, gaps, connection } = source;
   const counts = `${counted(ticks, "tick")}, ${count(skipped)} skipped, ${counted(gaps, "gap")}`;
-  return `  source   ${spec}  ${state}${connection === undefined ? "" : connectionWords(connection)}, ${counts}`;
+  return `  source   ${spec}: ${state}${connection === undefined ? "" : connectionWords(connection)}, ${counts}`;
 }
 
 function connectionWords({ connected, forMs, reason, lastTickAgeMs, missing }: Connection): string {

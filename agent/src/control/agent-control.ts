@@ -16,6 +16,8 @@ export interface StreamStatus {
   latest: string | null;
   /** The oldest record that is still here, as JSON; null when there is none. */
   oldest: string | null;
+  /** The newest one, also from before the start. */
+  newest: string | null;
 }
 
 export interface BufferStatus {
@@ -62,9 +64,10 @@ export class AgentControl {
   async #buffer(): Promise<BufferStatus> {
     const { archive, state } = this.#options;
     const streams: StreamStatus[] = [];
-    for (const { venue, symbol } of archive.streams()) {
+    for (const { venue, symbol, seq } of archive.streams()) {
       const [oldest = null] = await archive.range({ venue, symbol, fromSeq: 1, toSeq }, 1);
-      streams.push({ venue, symbol, latest: archive.latest(venue, symbol) ?? null, oldest });
+      const [newest = null] = await archive.range({ venue, symbol, fromSeq: seq, toSeq }, 1);
+      streams.push({ venue, symbol, latest: archive.latest(venue, symbol) ?? null, oldest, newest });
     }
     return { epoch: archive.epoch, buffer: state().buffer, streams };
   }

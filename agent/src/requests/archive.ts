@@ -13,7 +13,8 @@ export interface RecordRange {
 export interface Archive {
   /** The present one. */
   readonly epoch: string;
-  streams(): { venue: string; symbol: string }[];
+  /** With the last sequence number that each has used. */
+  streams(): { venue: string; symbol: string; seq: number }[];
   /** The newest trade of a stream since the start; undefined before the first. */
   latest(venue: string, symbol: string): string | undefined;
   /**

@@ -51,7 +51,7 @@ export const defaultGraceMs = 2_000;
 /** One source; `open`, then `run` once, then `stop` at any time. */
 export interface Source {
   status(): SourceStatus;
-  /** @throws EquipoiseError EQ_SOURCE_UNREADABLE, EQ_LISTEN_FAILED */
+  /** @throws EquipoiseError EQ_SOURCE_UNREADABLE, EQ_PORT_IN_USE, EQ_LISTEN_FAILED */
   open(): Promise<void>;
   /**
    * Resolves when the source has ended or was stopped.

@@ -2,9 +2,9 @@
  * What was changed about live sources at run time: kept as `symbols.json` in the data directory and applied over the
  * configuration at every start.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
-import { join } from "node:path";
-import { EquipoiseError, limits, reasonOf, systemCode } from "@equipoise/shared";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { EquipoiseError, limits, reasonOf, syncDirectory, systemCode } from "@equipoise/shared";
 import * as z from "zod";
 
 /** What one venue's symbols are beyond, and without, the configured ones. */
@@ -49,14 +49,9 @@ export class SymbolChangesFile {
     }
     const fresh = `${this.#path}.new`;
     try {
-      const file = openSync(fresh, "w", 0o640);
-      try {
-        writeSync(file, `${JSON.stringify(changes, null, 2)}\n`);
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
+      writeFileSync(fresh, `${JSON.stringify(changes, null, 2)}\n`, { mode: 0o640, flush: true });
       renameSync(fresh, this.#path);
+      syncDirectory(dirname(this.#path));
     } catch (error) {
       throw new EquipoiseError("EQ_DATA_DIR_UNUSABLE", `${fresh}: ${reasonOf(error)}`, { cause: error });
     }

@@ -23,6 +23,8 @@ export class Message {
   readonly dueMs: number;
   /** Of the last time, monotonic. */
   sentMs = 0;
+  /** Of the last time, among all that were sent; from 1. */
+  order = 0;
   acknowledged = false;
   #bytes: number;
 

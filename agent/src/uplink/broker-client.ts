@@ -33,7 +33,7 @@ export interface Will {
 
 /** Why there is no connection. */
 export interface Failure {
-  code: "EQ_BROKER_UNREACHABLE" | "EQ_BROKER_REFUSED" | "EQ_BROKER_UNTRUSTED";
+  code: "EQ_BROKER_UNREACHABLE" | "EQ_BROKER_REFUSED" | "EQ_BROKER_UNTRUSTED" | "EQ_ACKS_MISSING";
   reason: string;
 }
 

@@ -12,6 +12,7 @@ import {
   openClient,
   type Will,
 } from "./broker-client.ts";
+import { Rival } from "./rival.ts";
 
 export interface ConnectionOptions {
   urls: readonly string[];
@@ -48,6 +49,7 @@ export class Connection {
   /** A connection that is to take the place of the one in use. */
   #candidate: { client: BrokerClient; index: number } | undefined;
   #failures = 0;
+  readonly #rival = new Rival();
   /** What was last reported about an episode without a broker. */
   #reported: string | undefined;
   #cancelRetry: (() => void) | undefined;
@@ -105,6 +107,14 @@ export class Connection {
       this.#failures = 0;
       this.#index = this.#following(this.#index);
     });
+  }
+
+  /** Gives the connection up as if it had been lost. */
+  abandon(failure: Failure): void {
+    const client = this.#client;
+    if (client === undefined) return;
+    discard(client);
+    this.#down(client, failure);
   }
 
   /** Leaves the broker and connects to it anew, for there is another identity. */
@@ -191,10 +201,17 @@ export class Connection {
     if (wasUp) this.#options.disconnected();
     if (this.#stopped) return;
     this.#failures = heldMs >= steadyMs ? 1 : this.#failures + 1;
-    this.#report(failure);
+    this.#report(wasUp ? this.#suspecting(failure) : failure);
     this.#index = this.#dropCandidate() ?? this.#following(this.#index);
     const round = Math.floor((this.#failures - 1) / urls.length);
     this.#cancelRetry = clock.after(backoffMs(round, maxBackoffMs, random), () => this.#attempt());
+  }
+
+  #suspecting({ code, reason }: Failure): Failure {
+    const isHabit = this.#rival.lost(this.#options.clock.monotonicMs());
+    if (!isHabit || code !== "EQ_BROKER_UNREACHABLE") return { code, reason };
+    const { clientId } = this.#options.identity();
+    return { code, reason: `${reason}, again and again: does a second client use the id ${clientId}?` };
   }
 
   #following(index: number): number {

@@ -9,6 +9,7 @@ import type { Lane } from "./lane.ts";
 import { Pace } from "./pace.ts";
 import { TickIds } from "./packet-ids.ts";
 import { type EncodePayload, encoders, type PayloadForm } from "./payload.ts";
+import { Unanswered } from "./unanswered.ts";
 import { Window } from "./window.ts";
 
 export interface PublisherOptions {
@@ -19,6 +20,8 @@ export interface PublisherOptions {
   /** Most ticks in one message. */
   maxBatch: number;
   payload: PayloadForm;
+  /** How long a broker may acknowledge nothing at all. */
+  ackTimeoutMs: number;
   queue: TickQueue;
   clock: Clock;
 }
@@ -43,6 +46,8 @@ export class Publisher {
   /** In the order in which they were first sent; one that is acknowledged stays behind one that is not. */
   readonly #sent = new Deque<Message>();
   readonly #ids = new TickIds<Message>();
+  readonly #unanswered: Unanswered;
+  #order = 0;
   #lane: Lane | undefined;
   #pumpScheduled = false;
   #paused = false;
@@ -54,11 +59,12 @@ export class Publisher {
   #waiters: { done: () => boolean; resolve: () => void }[] = [];
 
   constructor(options: PublisherOptions) {
-    const { window, lingerMs, maxBatch, payload } = options;
+    const { window, lingerMs, maxBatch, payload, ackTimeoutMs } = options;
     this.#options = options;
     this.#encode = encoders[payload];
     this.#batches = new Batches({ lingerMs, maxBatch, maxOpen: window });
     this.#pace = new Pace(window);
+    this.#unanswered = new Unanswered(ackTimeoutMs);
   }
 
   /** Begins to follow the buffer. */
@@ -80,6 +86,7 @@ export class Publisher {
   attach(lane: Lane): void {
     this.#lane = lane;
     this.#ids.clear();
+    this.#unanswered.reset();
     lane.follow((packetId) => {
       // A late answer of an earlier connection means nothing any more.
       if (lane === this.#lane) this.#acknowledge(packetId);
@@ -93,6 +100,13 @@ export class Publisher {
       this.#send(lane, message);
     }
     this.#pump();
+  }
+
+  /** Why PUBACKs that this connection still owes will not come any more, or undefined. */
+  lost(): string | undefined {
+    const oldest = this.#sent.first;
+    if (this.#lane === undefined || oldest === undefined) return undefined;
+    return this.#unanswered.reason(oldest, this.#options.clock.monotonicMs());
   }
 
   detach(): void {
@@ -171,6 +185,8 @@ export class Publisher {
 
   #send(lane: Lane, message: Message): void {
     message.sentMs = this.#options.clock.monotonicMs();
+    this.#order += 1;
+    message.order = this.#order;
     lane.publish(message.topic, this.#ids.allocate(message), this.#encode(message.records));
   }
 
@@ -179,6 +195,7 @@ export class Publisher {
     if (message === undefined) return;
     const nowMs = this.#options.clock.monotonicMs();
     this.#pace.acknowledged(nowMs - message.sentMs, this.#sent.length, nowMs);
+    this.#unanswered.acknowledged(message, nowMs);
     message.acknowledged = true;
     while (this.#sent.first?.acknowledged) this.#sent.shift();
     this.#acknowledged += message.entries.length;

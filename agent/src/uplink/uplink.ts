@@ -33,6 +33,8 @@ export interface UplinkOptions {
   maxBatch: number;
   payload: PayloadForm;
   keepaliveS: number;
+  /** How long a broker may acknowledge nothing at all. */
+  ackTimeoutMs: number;
   maxBackoffMs: number;
   will: () => Will;
   /** There is a new connection. */
@@ -54,6 +56,7 @@ export interface UplinkStats extends PublisherStats {
 
 const retained = { qos: 0, retain: true } as const;
 const lastPeriodMs = 1_000;
+const lookPeriodMs = 1_000;
 /** A broker that is left has this long to acknowledge what it has; the rest is repeated at the next one. */
 const leavingMs = 1_000;
 
@@ -69,6 +72,7 @@ export class Uplink {
   readonly #unanswered = new Set<() => void>();
   #client: MqttClient | undefined;
   #cancelLast: (() => void) | undefined;
+  #cancelLook: (() => void) | undefined;
   #lastSentMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: UplinkOptions) {
@@ -90,6 +94,7 @@ export class Uplink {
   start(): void {
     this.#publisher.start();
     this.#cancelLast = this.#options.clock.every(lastPeriodMs, () => this.#publishLast());
+    this.#cancelLook = this.#options.clock.every(lookPeriodMs, () => this.#abandonDeaf());
     this.#connection.start();
   }
 
@@ -150,6 +155,7 @@ export class Uplink {
 
   async stop(): Promise<void> {
     this.#cancelLast?.();
+    this.#cancelLook?.();
     this.#mover?.stop();
     this.#stop.abort();
     await this.#connection.stop();
@@ -177,6 +183,12 @@ export class Uplink {
       move: (index, reason) => this.#move(index, reason),
       leave: (reason) => this.#leave(reason),
     });
+  }
+
+  /** A broker that answers pings and has lost what it was sent would hold the ticks without end. */
+  #abandonDeaf(): void {
+    const reason = this.#publisher.lost();
+    if (reason !== undefined) this.#connection.abandon({ code: "EQ_ACKS_MISSING", reason });
   }
 
   #leave(reason: string): void {

@@ -9,6 +9,9 @@ import { roles } from "./roles.ts";
 import { readUsersFile, type User, type UsersFile } from "./users-file.ts";
 import { Verifier } from "./verifier.ts";
 
+/** Client ids that an agent takes: its user name, and for `equipoise-agent doctor` one that throws no agent out. */
+const agentIds = ["%u", "%u-doctor"];
+
 export interface UsersOptions {
   path: string;
   /** A client without a user name is let in, and may do what the patterns for everybody allow. */
@@ -74,7 +77,7 @@ export class Users implements Authoriser {
     const user = this.#users.get(userName);
     if (user === undefined) return `no user ${userName}`;
     if (hash !== undefined && user.hash !== hash) return `the password of ${userName} was changed`;
-    const allowed = user.clientIds ?? (user.role === "agent" ? ["%u"] : ["*"]);
+    const allowed = user.clientIds ?? (user.role === "agent" ? agentIds : ["*"]);
     if (allowed.some((pattern) => fits(pattern, clientId, userName))) return undefined;
     return `${userName} may not take this client identifier`;
   }

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
-import { EquipoiseError, reasonOf, systemCode } from "@equipoise/shared";
+import { dirname } from "node:path";
+import { EquipoiseError, reasonOf, syncDirectory, systemCode } from "@equipoise/shared";
 
 /** Replaces a file at once and for good: readers see the old content or the new one, also after a crash. */
 export async function replaceFile(path: string, content: string, mode = 0o600): Promise<void> {
@@ -12,6 +13,7 @@ export async function replaceFile(path: string, content: string, mode = 0o600): 
     await file.sync();
     await file.close();
     await rename(temporary, path);
+    syncDirectory(dirname(path));
   } catch (error) {
     await file.close();
     await rm(temporary, { force: true });
@@ -29,6 +31,7 @@ export async function createFile(path: string, content: string, mode: number): P
   try {
     await file.writeFile(content);
     await file.sync();
+    syncDirectory(dirname(path));
   } finally {
     await file.close();
   }

@@ -50,7 +50,8 @@ export class TcpListener implements Listener {
       await once(server, "listening");
     } catch (error) {
       const code = systemCode(error) === "EADDRINUSE" ? "EQ_PORT_IN_USE" : "EQ_LISTEN_FAILED";
-      throw new EquipoiseError(code, `${url.href.replace(/\/$/, "")}: ${reasonOf(error)}`, { cause: error });
+      const detail = `--listen ${url.href.replace(/\/$/, "")}: ${reasonOf(error)}`;
+      throw new EquipoiseError(code, detail, { cause: error });
     }
     const bound = server.address();
     if (bound === null || typeof bound === "string") throw new Error("a TCP server without an address");

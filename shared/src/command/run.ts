@@ -1,6 +1,8 @@
 /** Runs the command that a program's arguments begin with. */
 import { exitCodeOf, report } from "../service.ts";
 import type { Command, Environment } from "./command.ts";
+import { foldedHelp } from "./fold.ts";
+import { isEnough, outputError } from "./output.ts";
 
 /** The commands of a program by name; each is loaded only when it is asked for. */
 export type Commands = Readonly<Record<string, CommandEntry>>;
@@ -20,13 +22,23 @@ export async function runCommand(
 ): Promise<boolean> {
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (entry === undefined) return false;
-  try {
-    const command = await entry.load();
-    if (args.includes("--help") || args.includes("-h")) process.stdout.write(command.help);
-    else await command.run(args, env);
-  } catch (error) {
+  let failed = false;
+  const fail = (error: unknown): void => {
+    // A write that fails is told to whoever wrote and to whoever listens.
+    if (failed) return;
+    failed = true;
     report(`${program} ${name}`, error);
     process.exitCode = exitCodeOf(error);
+  };
+  process.stdout.on("error", (error) => {
+    if (!isEnough(error)) fail(outputError(error));
+  });
+  try {
+    const command = await entry.load();
+    if (args.includes("--help") || args.includes("-h")) process.stdout.write(foldedHelp(command.help));
+    else await command.run(args, env);
+  } catch (error) {
+    fail(error);
   }
   return true;
 }

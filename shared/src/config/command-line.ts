@@ -1,6 +1,8 @@
 /** The command line of every Equipoise program: flags from the settings, `--help`, `--version`, `--print-config`. */
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
+import { withoutPasswords } from "../broker-url.ts";
+import { folded, foldedHelp, helpColumns } from "../command/fold.ts";
 import type { Commands } from "../command/run.ts";
 import { EquipoiseError, reasonOf } from "../errors.ts";
 import { version } from "../version.ts";
@@ -15,6 +17,8 @@ export interface Program<S extends Settings> {
   settings: S;
   /** What it does instead of running, when its name comes first. */
   commands?: Commands;
+  /** What is wrong with settings that are each in order, or `undefined`. */
+  fault?: (config: Config<S>) => string | undefined;
   /** Full command lines for the end of `--help`. */
   examples: readonly string[];
 }
@@ -38,17 +42,27 @@ export function readCommandLine<S extends Settings>(
   env: Readonly<Record<string, string | undefined>>,
 ): CommandLine<S> {
   const flat = flatten(program.settings);
-  const { values, flags } = parseFlags(args, flat, Object.keys(program.commands ?? {}));
+  const names = { name: program.name, commands: Object.keys(program.commands ?? {}) };
+  const { values, flags } = parseFlags(args, flat, names);
   if (values.help === true) return { print: helpOf(program, flat) };
   if (values.version === true) return { print: `${program.name} ${version}\n` };
   const file = typeof values.config === "string" ? values.config : env.EQUIPOISE_CONFIG || undefined;
   const loaded = loadConfig(program.settings, { flags, env, file });
+  const fault = program.fault?.(loaded.config);
+  if (fault !== undefined) throw new EquipoiseError("EQ_CONFIG_BAD_VALUE", fault);
   if (values["print-config"] === true) return { print: printConfig(loaded) };
   return { config: loaded.config, warnings: loaded.warnings };
 }
 
-function parseFlags(args: readonly string[], flat: readonly FlatSetting[], commands: readonly string[]) {
-  const options: Record<string, { type: "string" | "boolean"; multiple?: boolean; short?: string }> = {
+type Flags = Record<string, { type: "string" | "boolean"; multiple?: boolean; short?: string }>;
+
+interface Names {
+  name: string;
+  commands: readonly string[];
+}
+
+function parseFlags(args: readonly string[], flat: readonly FlatSetting[], { name, commands }: Names) {
+  const options: Flags = {
     help: { type: "boolean", short: "h" },
     version: { type: "boolean" },
     config: { type: "string" },
@@ -58,7 +72,7 @@ function parseFlags(args: readonly string[], flat: readonly FlatSetting[], comma
     options[flag] =
       setting.placeholder === undefined ? { type: "boolean" } : { type: "string", multiple: true };
   }
-  const { values } = parse(args, options, commands);
+  const { values } = parse(withNegatives(args, options), options, { name, commands });
   const flags = new Map<string, string[]>();
   for (const { flag } of flat) {
     const value = values[flag];
@@ -68,29 +82,42 @@ function parseFlags(args: readonly string[], flat: readonly FlatSetting[], comma
   return { values, flags };
 }
 
-function parse(
-  args: readonly string[],
-  options: NonNullable<Parameters<typeof parseArgs>[0]>["options"] & {},
-  commands: readonly string[],
-) {
+/** A negative number is a value, which its setting refuses in its own words, and no flag. */
+function withNegatives(args: readonly string[], options: Flags): string[] {
+  const joined: string[] = [];
+  for (const arg of args) {
+    const before = joined.at(-1) ?? "";
+    const takesValue = options[before.replace(/^--/, "")]?.type === "string" && before.startsWith("--");
+    if (takesValue && /^-\d/.test(arg)) joined[joined.length - 1] = `${before}=${arg}`;
+    else joined.push(arg);
+  }
+  return joined;
+}
+
+function parse(args: readonly string[], options: Flags, names: Names) {
   try {
     return parseArgs({ args: [...args], options, allowNegative: true, strict: true });
   } catch (error) {
-    const reason = reasonOf(error).split(". ")[0] ?? "bad flags";
-    throw new EquipoiseError("EQ_USAGE", `${reason}${meantBy(reason, Object.keys(options), commands)}`, {
+    const reason = (reasonOf(error).split(". ")[0] ?? "bad flags").replace(
+      "argument is ambiguous",
+      "needs a value; one that begins with a dash is written behind =",
+    );
+    throw new EquipoiseError("EQ_USAGE", `${reason}${meantBy(reason, Object.keys(options), names)}`, {
       cause: error,
     });
   }
 }
 
-function meantBy(reason: string, flags: readonly string[], commands: readonly string[]): string {
+function meantBy(reason: string, flags: readonly string[], { name, commands }: Names): string {
   const [, flag] = /^Unknown option '(--[^']*)'$/.exec(reason) ?? [];
   if (flag !== undefined) {
     const known = flags.map((name) => `--${name}`);
     return didYouMean(flag, known, "--");
   }
   const [, argument] = /^Unexpected argument '([^']*)'$/.exec(reason) ?? [];
-  return argument === undefined ? "" : didYouMean(argument, commands);
+  if (argument === undefined) return "";
+  if (!commands.includes(argument)) return didYouMean(argument, commands);
+  return `: a command comes first, as in ${name} ${argument} --help`;
 }
 
 function helpOf<S extends Settings>(program: Program<S>, flat: readonly FlatSetting[]): string {
@@ -103,11 +130,12 @@ function helpOf<S extends Settings>(program: Program<S>, flat: readonly FlatSett
   ];
   const width = Math.min(34, Math.max(...rows.map(({ head }) => head.length)));
   const lines = rows.flatMap(({ head, doc }) => row(head, doc, width));
-  const examples = program.examples.map((line) => `  ${line}`);
+  const examples = program.examples.map((line) => folded(`  ${line}`, 6, helpColumns() - 2).join(" \\\n"));
   const commands = commandsOf(program);
   const precedence =
     "Every flag is also a key of the file and a variable EQUIPOISE_…; flag > variable > file > default.";
-  return `${program.name}: ${program.summary}\n\nUsage: ${program.name} [OPTION …]\n${commands}\n${lines.join("\n")}\n\n${precedence}\n\nExamples:\n${examples.join("\n")}\n`;
+  const head = `${program.name}: ${program.summary}\n\nUsage: ${program.name} [OPTION …]\n${commands}`;
+  return foldedHelp(`${head}\n${lines.join("\n")}\n\n${precedence}\n\nExamples:\n${examples.join("\n")}\n`);
 }
 
 function commandsOf<S extends Settings>({ name, commands }: Program<S>): string {
@@ -138,24 +166,9 @@ function showDefault(fallback: unknown): string {
 }
 
 function row(head: string, doc: string, width: number): string[] {
-  const indent = " ".repeat(width + 4);
-  const lines = wrap(doc, 100 - width).map((line) => indent + line);
-  if (head.length > width) return [`  ${head}`, ...lines];
-  return [`  ${head.padEnd(width + 2)}${lines[0]?.trimStart() ?? ""}`, ...lines.slice(1)];
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + word.length + 1 > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
+  const hang = width + 4;
+  if (head.length > width) return [`  ${head}`, `${" ".repeat(hang)}${doc}`];
+  return [`  ${head.padEnd(width + 2)}${doc}`];
 }
 
 /** YAML that can be used as a file, each value with its origin as a comment. */
@@ -168,7 +181,9 @@ function printConfig<S extends Settings>({ config, origins, flat, warnings }: Lo
       if (group[depth] !== name) lines.push(`${"  ".repeat(depth)}${name}:`);
     }
     group = parents;
-    const value = path.reduce<unknown>((inner, name) => (inner as Record<string, unknown>)[name], config);
+    const value = withoutPasswords(
+      path.reduce<unknown>((inner, name) => (inner as Record<string, unknown>)[name], config),
+    );
     const indent = "  ".repeat(parents.length);
     const name = path.at(-1) ?? key;
     const origin = origins.get(key) ?? "default";

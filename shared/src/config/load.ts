@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { parse as parseYaml, YAMLParseError } from "yaml";
 import type * as z from "zod";
+import { withoutPasswords } from "../broker-url.ts";
 import { EquipoiseError, reasonOf } from "../errors.ts";
 import { allowedKeys, wording } from "./issue.ts";
 import { type Config, isSetting, type Setting, type Settings } from "./setting.ts";
@@ -117,7 +118,7 @@ function badValue(
     (inner, part) => (inner as Record<PropertyKey, unknown>)?.[part],
     value,
   );
-  const shown = secret ? "(hidden)" : (JSON.stringify(at) ?? "missing");
+  const shown = secret ? "(hidden)" : (JSON.stringify(withoutPasswords(at)) ?? "missing");
   if (issue?.code === "unrecognized_keys") {
     const keys = issue.keys.map((name) => [path, name].join(".")).join(", ");
     const allowed = allowedKeys(schema, issue.path);

@@ -54,7 +54,7 @@ export class HttpServer {
       await once(this.#server, "listening");
     } catch (error) {
       const code = systemCode(error) === "EADDRINUSE" ? "EQ_PORT_IN_USE" : "EQ_LISTEN_FAILED";
-      throw new EquipoiseError(code, `http://${shown}:${port}: ${reasonOf(error)}`, { cause: error });
+      throw new EquipoiseError(code, `--http ${shown}:${port}: ${reasonOf(error)}`, { cause: error });
     }
     const bound = this.#server.address();
     if (bound === null || typeof bound === "string") throw new Error("an HTTP server without an address");

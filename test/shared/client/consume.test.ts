@@ -165,5 +165,5 @@ test("--format table shows the newest tick of each stream and the totals", async
   const shown = program.lines.map(({ text }) => text).join("\n");
   t.match(shown, /binance +BTCUSDT +.*9\.5 +0\.02000000/);
   t.match(shown, /kraken +XBT-USD/);
-  t.match(shown, /3 received · 3 handled · 0 repeats · 0 rejected · 0 queued/);
+  t.match(shown, /messages 3 · records handled 3 · repeats 0 · rejected 0 · queued 0/);
 });

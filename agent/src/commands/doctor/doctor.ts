@@ -1,7 +1,9 @@
-import { type Command, exitCodes, readCommandLine } from "@equipoise/shared";
+import { resolve } from "node:path";
+import { type Command, exitCodes, folded, readCommandLine, tableColumns, warn } from "@equipoise/shared";
 import { program } from "../../config.ts";
 import type { Finding } from "./check.ts";
-import { brokers, venues } from "./network.ts";
+import { brokers, runningAgent, venues } from "./network.ts";
+import { sources } from "./sources.ts";
 import { storage } from "./storage.ts";
 import { architecture, clockFinding, libc, node } from "./system.ts";
 import { waiting } from "./waiting.ts";
@@ -13,7 +15,7 @@ Usage: equipoise-agent doctor [--json] [FLAG OF THE AGENT …]
   --json    print JSON
 
 It takes the agent's own flags, variables and --config, and looks at what they say: the data directory, the brokers
-with their credentials, the venues. Exit code 0 when the agent will work, 1 when something fails.
+with their credentials, the sources. It connects as AGENT-ID-doctor, so a running agent stays connected. Exit code 0 when the agent will work, 1 when something fails.
 `;
 
 export const doctor: Command = {
@@ -26,14 +28,18 @@ export const doctor: Command = {
       env,
     );
     if ("print" in line) return void process.stdout.write(line.print);
-    const { config } = line;
+    const { config, warnings } = line;
+    warn(program.name, warnings);
     const { maxBytes, minFreeDiskBytes } = config.buffer;
+    const directory = resolve(config.dataDir);
+    const running = await runningAgent(config, env);
     const found = await Promise.all([
       [node(), architecture(), libc()],
       clockFinding().then((finding) => [finding]),
-      storage({ directory: config.dataDir, maxBytes, minFreeDiskBytes }),
-      waiting({ directory: config.dataDir, agentId: config.agentId, source: config.source }),
-      brokers(config, env),
+      storage({ directory, maxBytes, minFreeDiskBytes }),
+      waiting({ directory, agentId: config.agentId, source: config.source }),
+      brokers(config, running),
+      sources(config, running !== undefined),
       venues(config),
     ]);
     const findings = found.flat();
@@ -44,9 +50,9 @@ export const doctor: Command = {
 
 function table(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ name }) => name.length));
-  const rows = findings.map(({ name, verdict, detail }) => {
-    const shown = verdict === "fail" ? "FAIL" : verdict;
-    return `  ${shown.padEnd(4)}  ${name.padEnd(width)}  ${detail}\n`;
+  const rows = findings.flatMap(({ name, verdict, detail }) => {
+    const head = `  ${(verdict === "fail" ? "FAIL" : verdict).padEnd(4)}  ${name.padEnd(width)}  `;
+    return folded(`${head}${detail}`, head.length, tableColumns());
   });
-  return rows.join("");
+  return `${rows.join("\n")}\n`;
 }

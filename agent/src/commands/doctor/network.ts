@@ -7,23 +7,26 @@ import {
   readTlsFiles,
   reasonOf,
   systemCode,
+  withoutCredentials,
 } from "@equipoise/shared";
 import { WebSocket } from "ws";
 import type { AgentConfig } from "../../config.ts";
 import { parseSourceSpec } from "../../source/spec.ts";
-import { discard, type Identity, openClient } from "../../uplink/broker-client.ts";
+import { discard, type Failure, type Identity, openClient } from "../../uplink/broker-client.ts";
 import { type Finding, fail, ok, warn } from "./check.ts";
 
 const timeoutMs = 5_000;
 
-/** A running agent is asked: its client id could be used only by throwing it out. */
-export async function brokers(config: AgentConfig, env: Environment): Promise<Finding[]> {
-  const running = await runningAgent(config, env);
+/**
+ * A running agent is asked for its connection. Where none is found one may run all the same, with another data directory,
+ * and its client id could be used only by throwing it out; so the doctor has one of its own.
+ */
+export async function brokers(config: AgentConfig, running: AgentHeartbeat | undefined): Promise<Finding[]> {
   if (running !== undefined) return [ofRunning(running)];
   try {
     const { username, password, keepaliveS } = config.uplink;
     const tls = readTlsFiles(config.uplink);
-    const identity = { clientId: config.agentId, username, password, tls, keepaliveS };
+    const identity = { clientId: `${config.agentId}-doctor`, username, password, tls, keepaliveS };
     return await Promise.all(config.broker.map((url) => broker(url, identity)));
   } catch (error) {
     if (!(error instanceof EquipoiseError)) throw error;
@@ -31,7 +34,8 @@ export async function brokers(config: AgentConfig, env: Environment): Promise<Fi
   }
 }
 
-async function runningAgent(
+/** What it says of itself; undefined where none answers in this data directory. */
+export async function runningAgent(
   { dataDir, control }: AgentConfig,
   env: Environment,
 ): Promise<AgentHeartbeat | undefined> {
@@ -52,20 +56,32 @@ function ofRunning({ uplink: { connected, broker } }: AgentHeartbeat): Finding {
 }
 
 async function broker(url: string, identity: Identity): Promise<Finding> {
-  const { protocol, host } = new URL(url);
-  const name = `broker ${protocol}//${host}`;
+  const shown = withoutCredentials(url);
   const startedMs = performance.now();
   const { promise, resolve } = Promise.withResolvers<Finding>();
   const client = openClient(url, identity, undefined, {
     up: () =>
-      resolve(ok(name, `accepts ${identity.clientId} after ${Math.round(performance.now() - startedMs)} ms`)),
-    down: ({ code, reason }) => resolve(fail(name, new EquipoiseError(code, reason).line)),
+      resolve(
+        ok(
+          "broker",
+          `${shown}: accepts ${identity.clientId} after ${Math.round(performance.now() - startedMs)} ms`,
+        ),
+      ),
+    down: (failure) => resolve(fail("broker", `${shown}: ${words(failure, identity)}`)),
   });
-  const timer = setTimeout(() => resolve(fail(name, `no answer within ${timeoutMs} ms`)), timeoutMs);
+  const timer = setTimeout(
+    () => resolve(fail("broker", `${shown}: no answer within ${timeoutMs} ms`)),
+    timeoutMs,
+  );
   const finding = await promise;
   clearTimeout(timer);
   discard(client);
   return finding;
+}
+
+function words({ code, reason }: Failure, { clientId }: Identity): string {
+  const { line } = new EquipoiseError(code, reason);
+  return code === "EQ_BROKER_REFUSED" ? `${line} The client id was ${clientId}.` : line;
 }
 
 export async function venues({ source }: AgentConfig): Promise<Finding[]> {

@@ -1,10 +1,12 @@
 /** Where the buffer is: space, kind of disk, what SQLite promises there, and how fast it is. */
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   openSync,
   readFileSync,
   readlinkSync,
+  rmdirSync,
   rmSync,
   statfsSync,
   statSync,
@@ -29,12 +31,39 @@ const slowMs = 100;
 
 export async function storage(options: StorageOptions): Promise<Finding[]> {
   const { directory } = options;
+  const missing = missingOf(directory);
   try {
     ensureDirectory(directory);
+    return [place(directory, missing), space(options), await sqlite(directory), writeSpeed(directory)];
   } catch (error) {
-    return [fail("disk", `${directory}: ${reasonOf(error)}; make it, or choose another with --data-dir`)];
+    const detail = `${directory}: ${reasonOf(error)}; make it, or choose another with --data-dir`;
+    return [fail("data dir", detail)];
+  } finally {
+    remove(missing);
   }
-  return [space(options), await sqlite(directory), writeSpeed(directory)];
+}
+
+/** The directory and those above it that are not there, the innermost first. */
+function missingOf(directory: string): string[] {
+  if (existsSync(directory)) return [];
+  return [directory, ...missingOf(dirname(directory))];
+}
+
+/** Only the agent makes its directory: whoever looks in the wrong place leaves nothing there. */
+function remove(made: readonly string[]): void {
+  for (const path of made) {
+    try {
+      rmdirSync(path);
+    } catch {
+      return; // it was not made, or somebody has put something into it meanwhile
+    }
+  }
+}
+
+function place(directory: string, missing: readonly string[]): Finding {
+  if (missing.length === 0) return ok("data dir", directory);
+  const detail = `${directory} is not there: the agent makes it at its first start`;
+  return warn("data dir", `${detail}; where one has run already, name its directory with --data-dir`);
 }
 
 function space({ directory, maxBytes, minFreeDiskBytes }: StorageOptions): Finding {

@@ -20,8 +20,9 @@ async function buffer(path: string, agentId: string): Promise<Finding> {
   if (!existsSync(path)) return ok("buffer", "none yet");
   try {
     const { leftover } = await import("../../buffer/leftover.ts");
-    const { agent, ticks } = leftover(path);
-    if (agent === agentId || ticks === 0) return ok("buffer", `${ticks} ticks wait in it`);
+    const { agent, ticks, checked } = leftover(path);
+    const extent = checked ? "" : "; it is too large to be looked through for damage";
+    if (agent === agentId || ticks === 0) return ok("buffer", `${ticks} ticks wait in it${extent}`);
     const error = new EquipoiseError("EQ_AGENT_ID_CHANGED", `${path} holds ${ticks} ticks of ${agent}`);
     return fail("buffer", error.line);
   } catch (error) {

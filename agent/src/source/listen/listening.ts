@@ -1,5 +1,5 @@
 /** What the sources share that other programs connect to. */
-import { EquipoiseError, type Logger, reasonOf } from "@equipoise/shared";
+import { EquipoiseError, type Logger, reasonOf, systemCode } from "@equipoise/shared";
 import type { ListenSpec } from "../spec.ts";
 
 interface Listener {
@@ -9,7 +9,7 @@ interface Listener {
 
 /**
  * Waits until `listen` has called back.
- * @throws EquipoiseError EQ_LISTEN_FAILED
+ * @throws EquipoiseError EQ_PORT_IN_USE, EQ_LISTEN_FAILED
  */
 export async function listening(
   listener: Listener,
@@ -22,7 +22,8 @@ export async function listening(
     listen(resolve);
     await promise;
   } catch (error) {
-    throw new EquipoiseError("EQ_LISTEN_FAILED", `${spec.text}: ${reasonOf(error)}`, { cause: error });
+    const code = systemCode(error) === "EADDRINUSE" ? "EQ_PORT_IN_USE" : "EQ_LISTEN_FAILED";
+    throw new EquipoiseError(code, `${spec.text}: ${reasonOf(error)}`, { cause: error });
   } finally {
     listener.off("error", reject);
   }

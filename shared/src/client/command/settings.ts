@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { brokerUrlFault } from "../../broker-url.ts";
+import { brokerUrlFault, credentialsFault } from "../../broker-url.ts";
 import { type Config, choice, integer, type Program, text, texts } from "../../config/index.ts";
 import { filterFault } from "../../topics.ts";
 
@@ -65,6 +65,7 @@ export const program: Program<typeof settings> = {
   name: "equipoise-consume",
   summary: "reads ticks as a member of a pool, or all of them",
   settings,
+  fault: ({ broker, username, password }) => credentialsFault(broker, username, password),
   examples: [
     "equipoise-consume --pool pricing --filter 'ticks/binance/#' --concurrency 4",
     "equipoise-consume --filter ticks/kraken/# --format json | jq -r .price",

@@ -4,6 +4,7 @@ import type { WriteStream } from "node:tty";
 import { styleText } from "node:util";
 import { createLogUpdate } from "log-update";
 import type { Clock } from "../../clock.ts";
+import { folded } from "../../command/fold.ts";
 import type { ConsumerEvent } from "../consumer.ts";
 import type { MissingTicks } from "../missing.ts";
 import type { HandledRecord, Output, Status } from "./output.ts";
@@ -14,7 +15,6 @@ const refreshMs = 250;
 const maxStreams = 1_000;
 /** Weight of the newest refresh in the shown rates, which so follow within about two seconds. */
 const newestShare = 0.15;
-const footerLines = 4;
 
 interface StreamState {
   row: StreamRow;
@@ -79,8 +79,9 @@ export class TableOutput implements Output {
     this.#refreshedMs = nowMs;
     const { columns: width = 80, rows: height = 24 } = this.#terminal;
     const rows = [...this.#streams.values()].map(({ row }) => row).toSorted(byName);
-    const lines = this.#table.render(rows, width - 1, height - footerLines - 1);
-    this.#update([...lines, "", ...this.#footer(width - 1)].join("\n"));
+    const footer = this.#footer(width - 1);
+    const lines = this.#table.render(rows, width - 1, height - footer.length - 2);
+    this.#update([...lines, "", ...footer].join("\n"));
   }
 
   /** Rates over the `elapsedS` since the last refresh, smoothed. */
@@ -96,14 +97,25 @@ export class TableOutput implements Output {
 
   #footer(width: number): string[] {
     const { connected, received, handled, repeats, rejected, queued, running } = this.#status();
-    const counts = { received, handled, repeats, rejected, queued: queued + running };
-    const shown = Object.entries(counts).map(([name, count]) => `${count} ${name}`);
-    const totals = [...shown, `${this.#ticksPerS.toFixed(1)} ticks/s`].join(" · ").slice(0, width);
-    const state = styleText(connected ? "green" : "yellow", this.#state.slice(0, width));
-    const missing = this.#missing;
-    if (missing === undefined) return [totals, state];
-    return [totals, styleText("red", `${missing.gaps} gaps; ${missing.last}`.slice(0, width)), state];
+    // A message may hold many records.
+    const counts = {
+      messages: received,
+      "records handled": handled,
+      repeats,
+      rejected,
+      queued: queued + running,
+    };
+    const shown = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
+    const totals = folded([...shown, `${this.#ticksPerS.toFixed(1)} ticks/s`].join(" · "), 0, width);
+    const state = styled(connected ? "green" : "yellow", this.#state, width);
+    if (this.#missing === undefined) return [...totals, ...state];
+    const { gaps, last } = this.#missing;
+    return [...totals, ...styled("red", `${gaps} ${gaps === 1 ? "gap" : "gaps"}; ${last}`, width), ...state];
   }
+}
+
+function styled(colour: "green" | "yellow" | "red", text: string, width: number): string[] {
+  return folded(text, 0, width).map((line) => styleText(colour, line));
 }
 
 function byName(a: StreamRow, b: StreamRow): number {
