@@ -121,7 +121,10 @@ export class Agent implements Service {
       ...(http === undefined ? {} : { http }),
     };
     logger.info({ event: "ready", ...fields }, "ready");
-    if (config.once) this.#endOnce().catch((error: unknown) => this.#end.reject(error));
+    if (config.once)
+      this.#endOnce().catch((error: unknown) => {
+        if (!this.#stopping) this.#end.reject(error); // else the stop says it, with the number of ticks
+      });
   }
 
   /** Reads the certificate files again; where they have changed, the connection is made anew with them. */

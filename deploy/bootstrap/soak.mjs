@@ -7,6 +7,7 @@ const files = [
   "test/faults/agent-power.test.ts",
   "test/faults/agent-torn.test.ts",
   "test/faults/agent-disk-full.test.ts",
+  "test/faults/agent-full-kill.test.ts",
   "test/soak/agent-power.test.ts",
   "test/soak/agent-day.test.ts",
   "test/faults/cluster.test.ts",

@@ -102,7 +102,7 @@ export const errorTable = {
   },
   EQ_TICKS_UNSTORED: {
     cause: "the agent was stopped while the disk took no writes",
-    remedy: "these ticks are lost; a gap record with the reason crash tells of them after the next start",
+    remedy: "these ticks are lost; a gap record tells of them after the next start; free space on the disk",
     retryable: false,
   },
   EQ_QUEUE_LAYOUT: {

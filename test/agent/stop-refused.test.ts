@@ -31,7 +31,7 @@ for (const [name, leftBytes] of [
     const { holes, gaps, tradeIds } = judge(await deliverAll(again.buffer));
     t.same(holes, []);
     t.equal(tradeIds.size + lost, 4_000, `${lost} lost`);
-    t.match(gaps, [{ reason: "crash", fromSeq: tradeIds.size + 1 }]);
+    t.match(gaps, [{ reason: "evicted", count: lost, fromSeq: tradeIds.size + 1, toSeq: 4_000 }]);
     t.ok(leftBytes === 0 ? lost === 3_900 : lost < 3_900, `${tradeIds.size} were written`);
   });
 }

@@ -45,5 +45,6 @@ export function commitOf({ venue, symbol, first, payloads, count, reserve, ...ti
     told: [],
     forgotten: { ids: [], seq: 0 },
     bounds: roomy,
+    isVital: false,
   };
 }

@@ -1,4 +1,5 @@
 /** Reads what waits on the disk, a chunk at a time and one ahead, the oldest or the newest chunk first. */
+import { EquipoiseError } from "@equipoise/shared";
 import type { AgedTick } from "./batch.ts";
 import type { Page } from "./page.ts";
 import { Positions, type Range } from "./positions.ts";
@@ -27,7 +28,7 @@ export class Backlog {
   /** Positions that were read or handed out otherwise, and those that are not there any more. */
   #fetched = new Positions();
   /** What was read, beside the next tick, and how many ticks that is. */
-  #pages: Page[] = [];
+  #pages: Pick<Page, "take" | "uptimeMs">[] = [];
   #next: AgedTick | undefined;
   #atHand = 0;
   #reading = false;
@@ -107,6 +108,16 @@ export class Backlog {
     return older;
   }
 
+  /** What was read and is not taken yet. */
+  atHand(): AgedTick[] {
+    const rest: AgedTick[] = [];
+    for (let tick = this.#following(); tick !== undefined; tick = this.#following()) rest.push(tick);
+    const left = rest.values();
+    const uptimeMs = rest.reduce((newestMs, tick) => Math.max(newestMs, tick.bufferedUptimeMs), 0);
+    this.#pages = [{ uptimeMs, take: () => left.next().value }];
+    return this.#next === undefined ? rest : [this.#next, ...rest];
+  }
+
   isEmpty(): boolean {
     return this.#atHand === 0 && !this.#reading && this.#fetched.upTo >= this.#end - 1;
   }
@@ -123,7 +134,13 @@ export class Backlog {
       this.#append(position, readableEnd, page);
       this.#fill();
     });
-    read.catch(this.#options.failed);
+    read.catch((error: unknown) => this.#refused(error));
+  }
+
+  /** A loss that a full disk does not let be written down is looked at again after the next commit. */
+  #refused(error: unknown): void {
+    if (!(error instanceof EquipoiseError) || error.code !== "EQ_STORE_FULL") this.#options.failed(error);
+    this.#reading = false;
   }
 
   #append(asked: number, readableEnd: number, page: BacklogPage | undefined): void {

@@ -156,12 +156,16 @@ export class Batch {
     this.dropped = [...others, ...coalesced([...details, detail])];
   }
 
-  /** Two that can be committed one behind the other; undefined where this one only makes sense as a whole. */
+  /** Two that can be committed one behind the other; what is beside the ticks comes last. Undefined for a single tick. */
   halves(): [Batch, Batch] | undefined {
-    if (this.size < 2 || this.dropped.length + this.told.length > 0) return undefined;
+    if (this.size < 2) return undefined;
     const halves: [Batch, Batch] = [new Batch(), new Batch()];
     for (let index = 0; index < this.size; index += 1)
       halves[index < this.size / 2 ? 0 : 1].add(this.tick(index));
+    const [, last] = halves;
+    last.dropped = this.dropped;
+    last.told.push(...this.told);
+    for (const [id, seq] of this.#droppedSeq) last.#droppedSeq.set(id, seq);
     return halves;
   }
 

@@ -18,6 +18,8 @@ export interface GroupCommitOptions {
   logger: Logger;
   /** Performs a commit of the batch and of whatever else has changed. */
   commit: (batch: Batch) => Promise<void>;
+  /** The disk has refused one, which will be tried again. */
+  refused: () => Promise<void>;
   /** The index of the first tick of the batch that is not acknowledged; -1 when all are. */
   firstUnsettled: (batch: Batch) => number;
   /** A commit is done, and no longer among what waits. */
@@ -103,7 +105,7 @@ export class GroupCommit {
 
   /**
    * Resolves when everything added so far is committed and every change so far is written.
-   * @throws EquipoiseError EQ_STORE_FULL, EQ_STORE_FAILED when it cannot be after {@link close}; a failure for good
+   * @throws EquipoiseError EQ_STORE_FULL, EQ_STORE_FAILED when it cannot be in {@link finish}; a failure for good
    */
   flush(): Promise<void> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken.error);
@@ -114,10 +116,20 @@ export class GroupCommit {
     return flushed;
   }
 
-  /** A commit that is refused from now on is not tried again. */
-  close(): void {
+  /**
+   * Commits what is left. A commit that is refused from now on is tried again only in parts.
+   * @returns why the disk did not take all of it; undefined when it did @throws a failure for good
+   */
+  async finish(): Promise<EquipoiseError | undefined> {
     this.#closing = true;
     this.#endWait?.();
+    try {
+      await this.flush();
+      return undefined;
+    } catch (error) {
+      if (isWeather(error)) return error;
+      throw error;
+    }
   }
 
   #hasMore(): boolean {
@@ -154,7 +166,7 @@ export class GroupCommit {
     } catch (error) {
       this.#broken = { error };
       this.#flushWaiters.reject(error);
-      this.#options.failed(error);
+      if (!this.#closing || !isWeather(error)) this.#options.failed(error);
     } finally {
       this.#running = false;
     }
@@ -188,7 +200,8 @@ export class GroupCommit {
         if (!isWeather(error)) throw error;
         if (this.#closing) return await this.#persistParts();
         this.#refused(error);
-        await this.#wait(retryMs);
+        await this.#options.refused();
+        if (!this.#closing) await this.#wait(retryMs);
       }
     }
   }
@@ -229,6 +242,11 @@ export class GroupCommit {
       };
     });
   }
+}
+
+/** For a rejection that may wait. @throws what cannot */
+export function unlessWeather(error: unknown): void {
+  if (!isWeather(error)) throw error;
 }
 
 /** What may pass by itself, as opposed to damage and bugs. */

@@ -41,7 +41,9 @@ async function inUse(
   const onDiskTo = Math.min(toSeq, (inMemory[0]?.seq ?? Number.POSITIVE_INFINITY) - 1);
   const onDisk = { streamId: stream.id, fromSeq, toSeq: onDiskTo };
   const payloads = fromSeq > onDiskTo ? [] : await store.range(onDisk, limit);
-  const newer = inMemory.filter(({ seq }) => seq >= fromSeq && seq <= toSeq).map(({ payload }) => payload);
+  // A number that is not durably reserved must not leave the device.
+  const last = Math.min(toSeq, stream.reserved);
+  const newer = inMemory.filter(({ seq }) => seq >= fromSeq && seq <= last).map(({ payload }) => payload);
   return [...payloads, ...newer].slice(0, limit);
 }
 

@@ -3,7 +3,7 @@ import { EquipoiseError } from "@equipoise/shared/errors";
 import Sqlite from "better-sqlite3";
 import { checkWhole } from "./database.ts";
 import { type MetaRow, prepareLastChunk, schemaVersion } from "./schema.ts";
-import { unsent } from "./store.ts";
+import { unsent } from "./unsent.ts";
 
 export interface Leftover {
   /** Whose it is. */

@@ -8,7 +8,7 @@
  */
 
 import { Backlog, type BacklogOptions } from "./backlog.ts";
-import type { AgedTick, Batch, NumberedTick } from "./batch.ts";
+import type { AgedTick, Batch } from "./batch.ts";
 import { LiveTicks } from "./live-ticks.ts";
 
 export interface OutletOptions extends BacklogOptions {
@@ -80,9 +80,9 @@ export class Outlet {
     return this.backlog.peek() ?? this.#live.peek();
   }
 
-  /** The live ticks below a position. */
-  liveBelow(end: number): NumberedTick[] {
-    return [...this.#live.all()].filter(({ position }) => position < end);
+  /** What is in memory and is not taken yet. */
+  inMemory(): AgedTick[] {
+    return [...this.backlog.atHand(), ...this.#live.all()];
   }
 
   isEmpty(): boolean {

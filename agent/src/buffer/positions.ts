@@ -77,6 +77,11 @@ export class Positions {
     return this.#ranges.flat();
   }
 
+  /** The same of what is below `end`. */
+  flatBelow(end: number): number[] {
+    return this.#ranges.flatMap(([from, to]) => (from < end ? [from, Math.min(to, end - 1)] : []));
+  }
+
   /** The usual case, for which nothing need be made: a range becomes longer at its end and touches none behind it. */
   #extend(index: number, from: number, to: number): boolean {
     const range = this.#ranges[index];

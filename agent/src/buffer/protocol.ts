@@ -6,6 +6,8 @@ import type { SetAsideBounds, SetAsideState } from "./set-aside-files.ts";
 
 /** The database's file in the data directory. */
 export const databaseName = "buffer.db";
+/** Beside it, see spare-room.ts. */
+export const spareName = "buffer.spare";
 
 export interface StoreOptions {
   directory: string;
@@ -102,7 +104,10 @@ export interface Commit {
   dropped: LostRange[];
   /** Those that a gap record of this commit tells of. */
   told: LostRange[];
-  bounds: Bounds;
+  /** Undefined: nothing goes. */
+  bounds: Bounds | undefined;
+  /** It is small and must be: on a full disk it gets the room that is kept for it, see spare-room.ts. */
+  isVital: boolean;
 }
 
 export interface Committed {
@@ -142,5 +147,5 @@ export type Reply =
   | { kind: "committed"; committed: Committed }
   | { kind: "page"; page: Page | DamagedPage | undefined }
   | { kind: "ranged"; payloads: string[] }
-  | { kind: "closed" }
+  | { kind: "closed"; released: boolean }
   | { kind: "failed"; code: ErrorCode; detail: string };

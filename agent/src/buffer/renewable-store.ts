@@ -36,8 +36,8 @@ export class RenewableStore {
     return this.#renewed(() => this.#thread.range(range, limit));
   }
 
-  /** @param clean see {@link Store.close} */
-  close(clean: boolean): Promise<void> {
+  /** See {@link Store.close}. */
+  close(clean: boolean): Promise<boolean> {
     return this.#thread.close(clean);
   }
 

@@ -37,10 +37,10 @@ export class Settlement {
     return end - this.#done.size;
   }
 
-  /** See {@link Positions}; what is written of it counts as written. */
-  flat(): number[] {
+  /** See {@link Positions}, below `end`; what is written of it counts as written. */
+  flatBelow(end: number): number[] {
     this.unwritten = 0;
-    return this.#done.flat();
+    return this.#done.flatBelow(end);
   }
 
   /** Of the ticks that were taken and are not acknowledged, the uptime when the oldest came. */
@@ -52,6 +52,11 @@ export class Settlement {
     this.#taken.add(tick);
   }
 
+  /** What was taken and is not acknowledged. */
+  taken(): AgedTick[] {
+    return this.#taken.all();
+  }
+
   /** Everything taken up to and including the tick with this position is acknowledged. */
   settle(position: number): void {
     let settled: number;
@@ -61,6 +66,10 @@ export class Settlement {
       if (settled >= this.#committedEnd) this.#ahead += 1;
       else this.unwritten += 1;
     } while (settled !== position);
+  }
+
+  isDone(position: number): boolean {
+    return this.#done.has(position);
   }
 
   /** @returns the index of the first tick that is not acknowledged; -1 when all are */

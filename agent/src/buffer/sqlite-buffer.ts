@@ -15,27 +15,30 @@ import {
 } from "@equipoise/shared";
 import type { Archive, RecordRange } from "../requests/archive.ts";
 import type { BacklogPage } from "./backlog.ts";
-import { Batch, type NumberedTick } from "./batch.ts";
+import type { Batch, NumberedTick } from "./batch.ts";
 import { Bound, calmMs } from "./bound.ts";
+import { Commits } from "./commits.ts";
 import { Expiry } from "./expiry.ts";
-import { GroupCommit, lazyMs } from "./group-commit.ts";
+import { GroupCommit, lazyMs, unlessWeather } from "./group-commit.ts";
 import { keptRecords } from "./kept.ts";
 import { Marks } from "./marks.ts";
 import { Newest } from "./newest.ts";
-import { type BufferOptions, type BufferStats, boundsOf, storeOptionsOf } from "./options.ts";
+import { type BufferOptions, type BufferStats, storeOptionsOf } from "./options.ts";
 import { Outlet } from "./outlet.ts";
 import { Page } from "./page.ts";
 import type { Commit, Committed, LostRange, Opened } from "./protocol.ts";
-import type { BufferedTick, LastTrade, Stream, TickQueue } from "./queue.ts";
+import type { BufferedTick, LastTrade, TickQueue } from "./queue.ts";
 import { RenewableStore } from "./renewable-store.ts";
+import { Rescue } from "./rescue.ts";
 import { lookMs, Room } from "./room.ts";
 import { SetAsideLog } from "./set-aside-log.ts";
 import { SetAsideThread } from "./set-aside-thread.ts";
 import { Settlement } from "./settlement.ts";
 import { type NumberedStream, noStreams, reserveIsLow, Streams, type StreamsOptions } from "./streams.ts";
 import type { StoreThread } from "./thread.ts";
-import { aboutRange, afterCrash, beforeFirst, unread, unstored } from "./told.ts";
+import { aboutRange, afterCrash, beforeFirst, unread, unstored, warnOfReserve } from "./told.ts";
 import { Uptime } from "./uptime.ts";
+import { Writer } from "./writer.ts";
 
 /** After so many acknowledgements of ticks that are on the disk they are written down soon. */
 const settledTicks = 1_000;
@@ -56,6 +59,8 @@ export class SqliteBuffer implements TickQueue, Archive {
   readonly #groupCommit: GroupCommit;
   readonly #outlet: Outlet;
   readonly #settlement = new Settlement();
+  readonly #rescue: Rescue;
+  readonly #writer: Writer;
   readonly #bound: Bound;
   readonly #room: Room;
   readonly #expiry: Expiry;
@@ -66,7 +71,6 @@ export class SqliteBuffer implements TickQueue, Archive {
   #earlierEpoch: string | null = null;
   /** The position of the next tick. */
   #end = 1;
-  #clean = true;
   /** What no gap record on the disk tells of. */
   #untold: LostRange[] = [];
   #readable: () => void = () => undefined;
@@ -90,6 +94,7 @@ export class SqliteBuffer implements TickQueue, Archive {
       uptimeMs,
       logger,
       commit: (batch) => this.#commit(batch),
+      refused: () => this.#writer.afterRefusal(),
       firstUnsettled: (batch) => this.#settlement.firstUnsettled(batch),
       committed: () => this.#room.committed(),
       failed,
@@ -97,8 +102,15 @@ export class SqliteBuffer implements TickQueue, Archive {
     this.#room = new Room(options.whenFull, this.#bound, this.#groupCommit);
     const read = (position: number, direction: "up" | "down") => this.#read(position, direction);
     this.#outlet = new Outlet({ drain, uptimeMs, read, readable: () => this.#readable(), failed });
-    const parts = { outlet: this.#outlet, settlement: this.#settlement, groupCommit: this.#groupCommit };
-    this.#expiry = new Expiry(options, { ...parts, uptimeMs });
+    this.#rescue = new Rescue((id) => this.#streams.byId(id));
+    const parts = { outlet: this.#outlet, settlement: this.#settlement };
+    this.#expiry = new Expiry(options, { ...parts, groupCommit: this.#groupCommit, uptimeMs });
+    this.#writer = new Writer({
+      commits: new Commits({ ...parts, options, uptime: this.#uptime, streams: () => this.#streams }),
+      rescue: this.#rescue,
+      commit: (commit) => this.#store.commit(commit),
+      noted: (commit, committed) => this.#noteCommit(commit, committed),
+    });
   }
 
   get epoch(): string {
@@ -137,9 +149,8 @@ export class SqliteBuffer implements TickQueue, Archive {
     return this.#room.wait();
   }
 
-  /** The agent stops: nobody waits for room any more, and a commit that is refused is not tried again. */
+  /** The agent stops: nobody waits for room any more. */
   endIntake(): void {
-    this.#groupCommit.close();
     this.#room.close();
   }
 
@@ -223,14 +234,16 @@ export class SqliteBuffer implements TickQueue, Archive {
   async stop(): Promise<void> {
     this.endIntake();
     this.#expiry.stop();
+    let isTold = false;
     try {
-      await this.flush();
-    } catch (error) {
-      this.#clean = false;
-      throw unstored(error, this.#settlement.unsettled(...this.#groupCommit.batches));
+      const refusal = await this.#groupCommit.finish();
+      const { batches } = this.#groupCommit;
+      isTold = refusal === undefined || (await this.#writer.giveUp(batches));
+      const count = this.#settlement.unsettled(...batches);
+      if (refusal !== undefined && count > 0) throw unstored(refusal, count);
     } finally {
       await this.#setAside.stop();
-      await this.#store.close(this.#clean);
+      if (!(await this.#store.close(isTold))) warnOfReserve(this.#options.logger);
     }
   }
 
@@ -252,7 +265,7 @@ export class SqliteBuffer implements TickQueue, Archive {
   }
 
   #createStreams(held: Omit<StreamsOptions, "agentId" | "onForgotten">): Streams {
-    const onForgotten = (stream: Stream): void => this.#newest.forget(stream);
+    const onForgotten = (stream: NumberedStream): void => this.#newest.forget(stream);
     return new Streams({ agentId: this.#options.agentId, ...held, onForgotten });
   }
 
@@ -305,36 +318,24 @@ export class SqliteBuffer implements TickQueue, Archive {
 
   async #commit(batch: Batch): Promise<void> {
     if (this.#expiry.giveUp(batch)) this.#bound.evicted(this.#uptime.nowMs());
-    const commit = this.#commitOf(batch);
-    this.#committed(batch, commit, await this.#store.commit(commit));
+    const { commit, committed } = await this.#writer.write(batch);
+    this.#settlement.committed(batch, this.#groupCommit.pending);
+    this.#noteCommit(commit, committed);
+    if (this.#isRunOver()) {
+      this.#bound.relieved();
+      this.#tell(committed.lost);
+    } else if (committed.lost.length > 0) this.#groupCommit.changed(calmMs);
+    this.#outlet.backlog.committed(this.#settlement.committedEnd);
+    this.#readable();
   }
 
-  #commitOf(batch: Batch): Commit {
-    const needed = this.#options.keepAcknowledgedMs > 0 || this.#settlement.firstUnsettled(batch) >= 0;
-    return {
-      chunk: needed ? batch.chunk() : undefined,
-      forgotten: this.#streams.forgotten,
-      streams: this.#streams.changed(batch.lastSeq),
-      done: this.#settlement.flat(),
-      uptimeMs: this.#uptime.nowMs(),
-      dropped: batch.dropped,
-      told: batch.told,
-      bounds: boundsOf(this.#options, this.#uptime.nowMs(), this.#outlet.backlog.untouched),
-    };
-  }
-
-  #committed(batch: Batch, commit: Commit, committed: Committed): void {
+  #noteCommit(commit: Commit, committed: Committed): void {
     const { usedBytes, diskLow, evicted, lost, oldest } = committed;
     this.#bound.update(usedBytes, diskLow);
-    this.#settlement.committed(batch, this.#groupCommit.pending);
     this.#streams.committed(commit, committed, oldest ?? this.#settlement.committedEnd);
     this.#untold = lost;
     for (const extent of evicted) this.#giveUp(extent);
     if (evicted.length > 0) this.#bound.evicted(this.#uptime.nowMs());
-    if (this.#isRunOver()) this.#tellLosses(lost);
-    else if (lost.length > 0) this.#groupCommit.changed(calmMs);
-    this.#outlet.backlog.committed(this.#settlement.committedEnd);
-    this.#readable();
   }
 
   #giveUp([from, to]: readonly [number, number]): void {
@@ -348,12 +349,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     return this.#settlement.waiting(this.#end) === 0 || !this.#bound.isEvicting(this.#uptime.nowMs());
   }
 
-  /** When a run of losses is over, one gap record for each of its ranges. */
-  #tellLosses(lost: readonly LostRange[]): void {
-    this.#bound.relieved();
-    this.#tell(lost);
-  }
-
+  /** One gap record for each of these ranges. */
   #tell(lost: readonly LostRange[]): void {
     for (const range of lost) {
       this.#groupCommit.pending.told.push(range);
@@ -365,6 +361,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     const page = await this.#store.read(position, direction);
     if (page === undefined) return undefined;
     if ("lost" in page) {
+      this.#untold = page.lost;
       this.#giveUp(page.extent);
       this.#setAsideLog.reportPart();
       this.#groupCommit.changed(0); // its answer makes gap records of the loss
@@ -380,8 +377,9 @@ export class SqliteBuffer implements TickQueue, Archive {
   /** Every number is known, so the epoch goes on; what only the damaged database held is lost. */
   async #renew(thread: StoreThread, error: EquipoiseError): Promise<void> {
     this.#setAsideLog.report(error.message, {});
-    const rescued = new Batch();
-    for (const tick of this.#outlet.liveBelow(this.#settlement.committedEnd)) rescued.add(tick);
+    const { committedEnd } = this.#settlement;
+    const inMemory = [...this.#settlement.taken(), ...this.#outlet.inMemory()];
+    const done = this.#rescue.begin(inMemory, committedEnd);
     const gone = this.#outlet.backlog.unread();
     for (const range of gone) this.#giveUp(range);
     const lost = gone.length > 0 ? [...this.#streams.all()].flatMap(unread) : [];
@@ -392,12 +390,13 @@ export class SqliteBuffer implements TickQueue, Archive {
         earlierEpoch: this.#earlierEpoch,
         streams: this.#streams.stored(),
         forgottenSeq: this.#streams.forgotten.seq,
-        done: this.#settlement.flat(),
+        done,
         lost: [...this.#untold, ...lost],
       },
     });
     this.#setAsideLog.note(setAsideFiles);
-    await thread.commit(this.#commitOf(rescued));
+    // Where the disk refuses it, it comes before the next commit.
+    await this.#writer.storeRescued((commit) => thread.commit(commit)).catch(unlessWeather);
     this.#groupCommit.changed(0); // its answer makes gap records of the loss
   }
 }

@@ -16,6 +16,7 @@
  *                             signpost(first, numbers): where a search begins (see signposts.ts);
  *                             meta(epoch, agent, uptime_ms, done, forgotten_seq, earlier_epoch): one row; `done` are the
  *                             positions that need not be sent any more, as ranges.
+ *   buffer.spare              room for what must be written on a full disk, see spare-room.ts.
  *   buffer.db.damaged-TIME    a damaged database that was set aside.
  *
  * Recovery: SQLite replays the WAL. A stream whose `reserved` is beyond its `seq` goes on behind `reserved`, with a gap
@@ -32,6 +33,7 @@ import { encodeGaps, lostWithDamaged } from "./chunk-gaps.ts";
 import { chunksWith, recordsWithin } from "./chunk-search.ts";
 import { Database, isDamage, lockDirectory } from "./database.ts";
 import { epochAfter } from "./epoch.ts";
+import { holeAt } from "./holes.ts";
 import { Losses } from "./losses.ts";
 import { Positions } from "./positions.ts";
 import {
@@ -39,14 +41,15 @@ import {
   type Committed,
   type DamagedPage,
   databaseName,
+  type LostRange,
   type Opened,
   type Page,
   type StoredStream,
   type StoreOptions,
+  spareName,
 } from "./protocol.ts";
 import { salvage } from "./salvage.ts";
 import {
-  type ChunkRow,
   type FullChunkRow,
   type MetaRow,
   prepareStatements,
@@ -55,8 +58,10 @@ import {
 } from "./schema.ts";
 import { setAsidePaths, trimSetAside } from "./set-aside-files.ts";
 import { Signposts } from "./signposts.ts";
+import { SpareRoom } from "./spare-room.ts";
 import { storedChunk } from "./stored-chunk.ts";
 import { Trimmer } from "./trimmer.ts";
+import { endOf, unsent } from "./unsent.ts";
 import { upgrade } from "./upgrade.ts";
 
 /** Free pages are given back to the system when there are more than this, so many per commit. */
@@ -73,6 +78,7 @@ interface Ready {
 export class Store {
   readonly #options: StoreOptions;
   readonly #database: Database;
+  readonly #spare: SpareRoom;
   #lock: Sqlite.Database | undefined;
   #opened: Ready | undefined;
   #verified = false;
@@ -80,6 +86,7 @@ export class Store {
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#database = new Database(join(options.directory, databaseName));
+    this.#spare = new SpareRoom(join(options.directory, spareName));
   }
 
   /**
@@ -104,30 +111,33 @@ export class Store {
   /** One transaction. @throws EquipoiseError EQ_STORE_FULL, EQ_STORE_FAILED (nothing was changed), EQ_STORE_DAMAGED */
   commit(commit: Commit): Committed {
     try {
-      this.#transact(commit);
+      if (commit.isVital) this.#vital(() => this.#transact(commit));
+      else this.#transact(commit);
       const { losses, trimmer } = this.#ready;
       return {
         usedBytes: this.#database.usedBytes,
         oldest: this.#ready.statements.chunkFrom.get(0)?.first,
-        diskLow: trimmer.isDiskLow(commit.bounds.minFreeDiskBytes),
+        diskLow: trimmer.isDiskLow(commit.bounds?.minFreeDiskBytes ?? 0),
         evicted: trimmer.takeEvicted(),
         lost: losses.all(),
       };
     } catch (error) {
-      if (systemCode(error) === "SQLITE_FULL") this.#trimAlone(commit);
       throw this.#coded(error);
     }
   }
 
   /**
-   * The chunk with the position, or the next one in the direction; undefined when there is none.
-   * @throws EquipoiseError EQ_STORE_DAMAGED, EQ_STORE_FAILED
+   * The chunk with the position, or the next one in the direction; undefined when there is none. Where a chunk should be
+   * and is not, the positions that are missing.
+   * @throws EquipoiseError EQ_STORE_DAMAGED, EQ_STORE_FAILED, EQ_STORE_FULL when a loss cannot be written down
    */
   read(position: number, direction: "up" | "down"): Page | DamagedPage | undefined {
     try {
       const { fullChunkUpTo, fullChunkFrom } = this.#ready.statements;
       const below = fullChunkUpTo.get(position);
       const holds = below !== undefined && below.first + below.count > position;
+      const hole = holds ? undefined : holeAt(this.#ready.statements, position);
+      if (hole !== undefined) return this.#lose(hole.extent, () => hole.lost);
       const row = holds || direction === "down" ? below : fullChunkFrom.get(position);
       return row === undefined ? undefined : this.#page(row);
     } catch (error) {
@@ -151,11 +161,38 @@ export class Store {
     }
   }
 
-  /** @param clean every number that was given is in a commit, so the reserved ones can be given back */
-  close(clean = false): void {
-    if (clean && this.#opened !== undefined) this.#opened.statements.release.run();
-    this.#database.close();
-    this.#lock?.close();
+  /**
+   * @param clean every number that was given is in a commit, so the reserved ones can be given back
+   * @returns whether they were: not on a disk that takes nothing at all
+   */
+  close(clean = false): boolean {
+    try {
+      return clean && this.#opened !== undefined && this.#release(this.#opened.statements);
+    } finally {
+      this.#database.close();
+      this.#lock?.close();
+    }
+  }
+
+  #release({ release }: Statements): boolean {
+    try {
+      this.#vital(() => release.run());
+      return true;
+    } catch (error) {
+      const coded = this.#coded(error);
+      if (coded instanceof EquipoiseError) return false;
+      throw coded;
+    }
+  }
+
+  /** On a full disk in the room that is kept for it. */
+  #vital(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (systemCode(error) !== "SQLITE_FULL") throw error;
+      this.#spare.lend(work);
+    }
   }
 
   /** The `synchronous` level in force, read from the database: 2 is FULL. */
@@ -190,8 +227,12 @@ export class Store {
     const done = JSON.parse(meta.done) as number[];
     const losses = new Losses(statements);
     const trimmer = new Trimmer(this.#database, statements, losses);
+    // What was not rescued is not here, whether it is acknowledged or not.
+    const absent = new Positions(this.#options.continued?.done);
+    if (found === 0) for (const [from, to] of absent.ranges) trimmer.lose(from, to);
     this.#opened = { statements, losses, trimmer, signposts: new Signposts(statements) };
     this.#verified = false;
+    this.#spare.make();
     return {
       epoch: meta.epoch,
       earlierEpoch: meta.earlier_epoch,
@@ -244,7 +285,11 @@ export class Store {
       for (const stream of commit.streams) putStream(statements, stream);
       if (commit.chunk !== undefined) putChunk(statements, commit.chunk);
       losses.change(commit.dropped, commit.told);
-      const done = trimmer.trim(commit.done, commit.bounds);
+      const { done: acknowledged, bounds } = commit;
+      const done =
+        bounds === undefined
+          ? trimmer.withGone(new Positions(acknowledged))
+          : trimmer.trim(acknowledged, bounds);
       losses.coalesce();
       signposts.trim();
       statements.meta.run(commit.uptimeMs, JSON.stringify(done));
@@ -252,19 +297,6 @@ export class Store {
     if (!this.#verified) this.#database.verifySynchronous(() => statements.touch.run());
     this.#verified = true;
     this.#vacuum();
-  }
-
-  /** On a full disk deleting may succeed where adding does not, and makes the room. */
-  #trimAlone({ done, bounds, uptimeMs }: Commit): void {
-    const { statements, trimmer } = this.#ready;
-    try {
-      this.#inTransaction(() => {
-        const doneNow = trimmer.trim(done, { ...bounds, keepBytes: 0 });
-        statements.meta.run(uptimeMs, JSON.stringify(doneNow));
-      });
-    } catch (error) {
-      if (systemCode(error) !== "SQLITE_FULL") throw this.#coded(error);
-    }
   }
 
   /** What the transaction has noted in memory is undone with it. */
@@ -282,20 +314,28 @@ export class Store {
   #page(row: FullChunkRow): Page | DamagedPage {
     const { first, count, uptime_ms: uptimeMs, wall_ms: wallMs } = row;
     const extent = [first, first + count - 1] as const;
-    const { statements, losses, trimmer } = this.#ready;
     const { ranges, records } = storedChunk(row);
     if (records !== undefined) {
-      trimmer.handOut(...extent);
+      this.#ready.trimmer.handOut(...extent);
       return { chunk: { first, uptimeMs, wallMs, ranges, ...records }, extent };
     }
-    this.#inTransaction(() => {
+    return this.#lose(extent, (done) => {
+      this.#ready.statements.deleteChunk.run(first);
+      return lostWithDamaged(row, ranges, done);
+    });
+  }
+
+  /** These positions are not there any more, or never were. */
+  #lose(extent: DamagedPage["extent"], lost: (done: Positions) => LostRange[]): DamagedPage {
+    const { statements, losses, trimmer } = this.#ready;
+    const note = (): void => {
       const { uptime_ms, done } = statements.readMeta.get() as MetaRow;
       const positions = new Positions(JSON.parse(done));
-      losses.add(lostWithDamaged(row, ranges, positions));
-      statements.deleteChunk.run(first);
+      losses.add(lost(positions));
       trimmer.lose(...extent);
       statements.meta.run(uptime_ms, JSON.stringify(trimmer.withGone(positions)));
-    });
+    };
+    this.#vital(() => this.#inTransaction(note));
     return { extent, lost: losses.all() };
   }
 
@@ -332,17 +372,4 @@ function putChunk({ addChunk }: Statements, chunk: Chunk): void {
     encodeGaps(chunk),
     records,
   );
-}
-
-function endOf(last: ChunkRow | undefined, done: readonly number[]): number {
-  return Math.max((done.at(-1) ?? 0) + 1, last === undefined ? 1 : last.first + last.count);
-}
-
-/** How many ticks are in it that have not been acknowledged; exact where there are none. */
-export function unsent(last: ChunkRow | undefined, done: readonly number[]): number {
-  const end = endOf(last, done);
-  let count = end - 1;
-  for (let index = 0; index < done.length; index += 2)
-    count -= (done[index + 1] ?? 0) - Math.max(1, done[index] ?? 0) + 1;
-  return count;
 }

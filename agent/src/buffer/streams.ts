@@ -125,9 +125,7 @@ export class Streams {
 
   /** As the newest commit has them. */
   stored(): StoredStream[] {
-    return [...this.#byId.values()].map(({ id, venue, symbol, committedSeq, reserved, read }) => {
-      return { id, venue, symbol, seq: committedSeq, reserved, mark: markOf(read) };
-    });
+    return [...this.#byId.values()].map((stream) => stored(stream, stream.committedSeq, stream.reserved));
   }
 
   #forget(): void {
@@ -170,9 +168,35 @@ const streamsOf = (lost: readonly LostRange[]): Set<number> => new Set(lost.map(
 
 /** The stream as it is after a commit that ends with `seq`, with numbers in reserve for what comes until the next one. */
 function storedWithReserve(stream: NumberedStream, seq: number): StoredStream {
-  const { id, venue, symbol, committedSeq, read } = stream;
-  const ahead = Math.min(maxAhead, Math.max(minAhead, 2 * (seq - committedSeq)));
-  return { id, venue, symbol, seq, reserved: Math.max(stream.reserved, seq + ahead), mark: markOf(read) };
+  const ahead = Math.min(maxAhead, Math.max(minAhead, 2 * (seq - stream.committedSeq)));
+  return stored(stream, seq, Math.max(stream.reserved, seq + ahead));
+}
+
+function stored(stream: NumberedStream, seq: number, reserved: number): StoredStream {
+  const { id, venue, symbol, read } = stream;
+  return { id, venue, symbol, seq, reserved, mark: markOf(read) };
+}
+
+/** The streams that have given numbers since the last commit, as they are when all of those are told of. */
+export function endedStreams(streams: readonly NumberedStream[]): StoredStream[] {
+  return streams
+    .filter(({ seq, committedSeq }) => seq > committedSeq)
+    .map((stream) => stored(stream, stream.seq, stream.seq));
+}
+
+/**
+ * While the disk takes no ticks, each commit may be the last one that goes: so many numbers ahead that the next is needed
+ * only when a multiple has been used. @returns none while enough are left
+ */
+export function reservedForLong(streams: readonly NumberedStream[]): StoredStream[] {
+  const active = streams.filter(({ seq, committedSeq }) => seq > committedSeq);
+  const isLow = active.some(({ seq, reserved, committedSeq }) => reserved - seq < seq - committedSeq);
+  if (!isLow) return [];
+  return active.map((stream) => {
+    const { seq, committedSeq, reserved } = stream;
+    const ahead = Math.max(minAhead, 4 * (seq - committedSeq));
+    return stored(stream, committedSeq, Math.max(reserved, seq + ahead));
+  });
 }
 
 /** Few numbers are left: a commit is due, so that no tick has to wait for one. */

@@ -65,10 +65,11 @@ export class StoreThread {
     throw unexpected(reply);
   }
 
-  /** @param clean see {@link Store.close} */
-  async close(clean: boolean): Promise<void> {
+  /** See {@link Store.close}. */
+  async close(clean: boolean): Promise<boolean> {
     const reply = await this.#ask({ kind: "close", clean });
-    if (reply.kind !== "closed") throw unexpected(reply);
+    if (reply.kind === "closed") return reply.released;
+    throw unexpected(reply);
   }
 
   /** Ends the thread without a word to the database; for a start that failed. */

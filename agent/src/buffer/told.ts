@@ -1,6 +1,5 @@
 /** What gap records say about the ticks that this device has lost. */
-import { EquipoiseError, type Missing } from "@equipoise/shared";
-import { isWeather } from "./group-commit.ts";
+import { EquipoiseError, type Logger, type Missing } from "@equipoise/shared";
 import type { LostRange } from "./protocol.ts";
 import type { NumberedStream } from "./streams.ts";
 
@@ -31,12 +30,18 @@ export function unread({ id: streamId, takenSeq, committedSeq: toSeq }: Numbered
 }
 
 /** A stop that the disk did not let end well: what was in memory alone is lost with the memory. */
-export function unstored(error: unknown, count: number): unknown {
-  if (!isWeather(error) || count === 0) return error;
+export function unstored(error: EquipoiseError, count: number): EquipoiseError {
   const reason = `${count} ticks were in memory alone: ${error.message}`;
   return new EquipoiseError("EQ_TICKS_UNSTORED", reason, { cause: error });
 }
 
 export function aboutRange({ reason, fromSeq, toSeq, missing }: LostRange): Missing {
   return missing ?? { reason, count: reason === "crash" ? null : toSeq - fromSeq + 1, fromSeq, toSeq };
+}
+
+/** A stop could not write down what is lost. */
+export function warnOfReserve(logger: Logger): void {
+  const text =
+    "the disk takes nothing: the next start tells of all numbers that may be lost, not of those that are";
+  logger.warn({ event: "reserveKept" }, text);
 }

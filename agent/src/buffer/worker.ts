@@ -40,8 +40,7 @@ function perform(request: Request): Reply {
     case "range":
       return { kind: "ranged", payloads: store.range(request.range, request.limit) };
     case "close":
-      store.close(request.clean);
-      return { kind: "closed" };
+      return { kind: "closed", released: store.close(request.clean) };
   }
 }
 
