@@ -46,8 +46,13 @@ export function emptyOf(epoch: string): Beginning {
 }
 
 /** Makes a database what it was in an earlier version. */
-export function asVersion(version: 2 | 3, directory: string, more = ""): void {
+export function asVersion(version: 2 | 3 | 4, directory: string, more = ""): void {
   const db = new Database(join(directory, "buffer.db"));
+  if (version === 4) {
+    db.exec("ALTER TABLE meta DROP COLUMN earlier_epoch; ALTER TABLE stream DROP COLUMN mark");
+    db.pragma("user_version = 4");
+    return void db.close();
+  }
   const missing = version === 3 ? "missing TEXT," : "";
   db.exec(`DROP TABLE signpost; DROP TABLE lost; ALTER TABLE meta DROP COLUMN forgotten_seq; ALTER TABLE meta DROP COLUMN earlier_epoch;
     CREATE TABLE lost (stream INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,

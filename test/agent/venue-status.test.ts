@@ -57,6 +57,6 @@ test("a venue that cannot be reached does not look healthy, nor does one without
   const program = startProgram(t, "agent", ["status", "--data-dir", dataDir]);
   await program.exited;
   const text = program.lines.map((line) => line.text).join("\n");
-  t.match(text, /okx:\S+ {2}running, NOT CONNECTED for \d+ m?s \(.*ECONNREFUSED.*\), no tick yet/);
-  t.match(text, /kraken:\S+ {2}running, connected for \d+ m?s, last tick \d+ m?s ago, WITHOUT X-Y, 1 ticks/);
+  t.match(text, /okx:\S+: running, NOT CONNECTED for \d+ m?s \(.*ECONNREFUSED.*\), no tick yet/);
+  t.match(text, /kraken:\S+: running, connected for \d+ m?s, last tick \d+ m?s ago, WITHOUT X-Y, 1 tick,/);
 });

@@ -119,8 +119,7 @@ export class SqliteBuffer implements TickQueue, Archive {
 
   /** @throws EquipoiseError what {@link Store.open} throws */
   async start(): Promise<void> {
-    const opened = await this.#store.open(storeOptionsOf(this.#options));
-    this.#begin(opened);
+    this.#begin(await this.#store.open(storeOptionsOf(this.#options)));
     this.#expiry.start();
   }
 
@@ -265,8 +264,8 @@ export class SqliteBuffer implements TickQueue, Archive {
   }
 
   #createStreams(held: Omit<StreamsOptions, "agentId" | "onForgotten">): Streams {
-    const onForgotten = (stream: NumberedStream): void => this.#newest.forget(stream);
-    return new Streams({ agentId: this.#options.agentId, ...held, onForgotten });
+    const { agentId } = this.#options;
+    return new Streams({ agentId, ...held, onForgotten: (stream) => this.#newest.forget(stream) });
   }
 
   #streamOf(venue: string, symbol: string): NumberedStream {

@@ -11,7 +11,7 @@ import { startEquipoise } from "../subject/equipoise.ts";
 import type { Figures, Scenario } from "./scenario.ts";
 
 const sample = new URL("../../../deploy/demo/sample/spot_btcusdt_20240808.trades.txt.gz", import.meta.url);
-const repeats = 25;
+const repeats = 100;
 
 async function measure(profileDir: string | undefined): Promise<Figures> {
   return await Cleanup.after(async (cleanup) => {

@@ -11,7 +11,8 @@ const skip = skipUnless("mosquitto", "mosquitto");
 test("two members of a pool share every message of another vendor's broker, an exclusive consumer gets all", {
   skip,
 }, async (t) => {
-  const { url } = await startMosquitto(t);
+  // Beyond 1,000 messages in a client's queue it throws away, which a busy machine reaches.
+  const { url } = await startMosquitto(t, ["max_queued_messages 0"]);
   const total = 2_000;
   const shared = new Map<number, number>();
   const all: number[] = [];
