@@ -6,6 +6,7 @@ const files = [
   "test/faults/faults.test.ts",
   "test/faults/agent-power.test.ts",
   "test/faults/agent-torn.test.ts",
+  "test/faults/agent-torn-buffer.test.ts",
   "test/faults/agent-disk-full.test.ts",
   "test/faults/agent-full-kill.test.ts",
   "test/soak/agent-power.test.ts",
