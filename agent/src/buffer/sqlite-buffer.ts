@@ -67,8 +67,7 @@ export class SqliteBuffer implements TickQueue, Archive {
   readonly #newest = new Newest();
   #streams: Streams;
   #epoch = "";
-  /** See {@link Opened}. */
-  #earlierEpoch: string | null = null;
+  #earlierEpoch: Opened["earlierEpoch"] = null;
   /** The position of the next tick. */
   #end = 1;
   /** What no gap record on the disk tells of. */

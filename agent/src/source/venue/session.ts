@@ -1,7 +1,7 @@
 /**
  * Keeps a venue subscribed. A connection that is lost is replaced after a random, growing pause. One that the venue is
- * about to close is replaced first: the new one subscribes, both are read for a moment, and only then the old one goes, so that nothing
- * is missed. Should the new one go first, the old one stays.
+ * about to close is replaced first: the new one subscribes, both are read for a moment, and only then the old one goes, so
+ * that nothing is missed. Should the new one go first, the old one stays.
  *
  * A symbol is covered as long as any connection has it, and lost from the last frame of the one that had it last.
  */
