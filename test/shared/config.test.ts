@@ -293,7 +293,11 @@ test("--print-config is a file that loads to the same configuration, and never s
       const file = fileWith(t, printed([...args, "--print-config"]));
       t.same(read(["--config", file]), read(args));
     }),
-    { numRuns: 60 },
+    // Such a space at the end is the value's own.
+    {
+      numRuns: 60,
+      examples: [[{ dataDir: "x\u2003", note: "~", attempts: 1, verbose: true, filters: ["x"] }]],
+    },
   );
   const shown = printed(["--print-config", "--secret", "hunter2"], { EQUIPOISE_VERBOSE: "1" });
   t.notMatch(shown, /hunter2/);

@@ -197,7 +197,7 @@ function printConfig<S extends Settings>({ config, origins, flat, warnings }: Lo
 
 function entry(indent: string, name: string, value: unknown, origin: string): string {
   if (value === undefined) return `${indent}# ${name} is not set`;
-  const yaml = stringify(value, { collectionStyle: "flow", lineWidth: 0 }).trimEnd();
+  const yaml = stringify(value, { collectionStyle: "flow", lineWidth: 0 }).replace(/\n$/, "");
   // The comment needs the value on one line, and JSON is YAML too.
   const body = yaml.includes("\n") ? JSON.stringify(value) : yaml;
   return `${indent}${name}: ${body} # ${origin}`;
