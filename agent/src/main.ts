@@ -10,9 +10,16 @@ import {
 } from "@equipoise/shared";
 import { commands } from "./commands/index.ts";
 
+/**
+ * mqtt-packet keeps a few bytes for each length of packet that it has written; with Node's own 64 KiB each of them may keep
+ * so much more alive.
+ */
+const bufferPoolBytes = 8_192;
+
 /** The agent as a process: command line, environment, signals and exit codes. */
 export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   if (await runCommand("equipoise-agent", commands, args, env)) return;
+  Buffer.poolSize = bufferPoolBytes;
   // Loaded only now: a command must work, and say why, where SQLite does not.
   const [{ Agent }, { program }] = await Promise.all([import("./agent.ts"), import("./config.ts")]);
   await runService(program.name, async () => {

@@ -131,11 +131,32 @@ test("a frame is what mqtt-packet makes of it, for every topic and payload, when
   t.end();
 });
 
+test("mqtt.js gets few packet identifiers, and none again at once", (t) => {
+  const controls = new ControlIds();
+  const used = new Set<number | null>();
+  const recent: (number | null)[] = [];
+  for (let message = 0; message < 10_000; message++) {
+    const id = controls.allocate();
+    if (recent.includes(id)) t.fail(`${id} was used a moment ago`);
+    used.add(id);
+    recent.push(id);
+    if (recent.length > 60) recent.shift();
+    controls.deallocate(id ?? 0);
+  }
+  t.ok(used.size < 100, `${used.size}`);
+  t.end();
+});
+
 test("ticks and mqtt.js never use the same packet identifier, and none is used twice at a time", (t) => {
   const controls = new ControlIds();
-  const used = new Set(Array.from({ length: 100_000 }, () => controls.allocate()));
+  const used = new Set(Array.from({ length: 32_768 }, () => controls.allocate() ?? 0));
+  t.equal(used.size, 32_768);
   t.equal(Math.min(...used), lastTickId + 1);
   t.equal(Math.max(...used), 65_535);
+  t.equal(controls.allocate(), null, "all are in flight");
+  controls.deallocate(40_000);
+  controls.deallocate(40_000);
+  t.same([controls.allocate(), controls.allocate()], [40_000, null]);
   const ids = new TickIds<number>();
   const waiting = new Map<number, number>();
   for (let message = 0; message < 100_000; message++) {

@@ -6,6 +6,7 @@ import { type Clock, createLogger, readCommandLine } from "@equipoise/shared";
 import { Agent } from "../../agent/src/agent.ts";
 import { program } from "../../agent/src/config.ts";
 
+Buffer.poolSize = 8_192; // as the agent's own main does
 const [factorText = "1", sampleText = "60000", ...args] = process.argv.slice(2);
 const factor = Number(factorText);
 const startedAtMs = Date.now();

@@ -2,6 +2,7 @@
  * Packet identifiers of a connection, shared out: the lower half numbers the messages of ticks, the upper half is left to
  * mqtt.js. So an acknowledgement says by its identifier alone whose it is.
  */
+import { Deque } from "@equipoise/shared";
 import type { IClientOptions } from "mqtt";
 
 export const lastTickId = 32_767;
@@ -39,13 +40,26 @@ export class TickIds<T> {
   }
 }
 
-/** For mqtt.js, which has few in flight and, as with its own provider, none that lasts a whole round. */
-export class ControlIds implements NonNullable<IClientOptions["messageIdProvider"]> {
-  #last = lastId;
+/** So many others come before an identifier again, where so many have been used. */
+const restingIds = 64;
 
-  allocate(): number {
-    this.#last = this.#last === lastId ? lastTickId + 1 : this.#last + 1;
-    return this.#last;
+/**
+ * For mqtt.js. As few as it needs at a time: mqtt-packet keeps the bytes of every identifier that it has written, and with
+ * all of them in turn an agent would grow for days.
+ */
+export class ControlIds implements NonNullable<IClientOptions["messageIdProvider"]> {
+  readonly #used = new Set<number>();
+  readonly #free = new Deque<number>();
+  #newest = lastTickId;
+  #last = 0;
+
+  /** @returns null while all are in flight; mqtt.js waits for one then */
+  allocate(): number | null {
+    const id = this.#next();
+    if (id === undefined) return null;
+    this.#used.add(id);
+    this.#last = id;
+    return id;
   }
 
   getLastAllocated(): number {
@@ -56,7 +70,17 @@ export class ControlIds implements NonNullable<IClientOptions["messageIdProvider
     return true;
   }
 
-  deallocate(): void {}
+  deallocate(id: number): void {
+    if (this.#used.delete(id)) this.#free.push(id);
+  }
 
-  clear(): void {}
+  clear(): void {
+    for (const id of this.#used) this.deallocate(id);
+  }
+
+  #next(): number | undefined {
+    if (this.#free.length > restingIds || this.#newest === lastId) return this.#free.shift();
+    this.#newest += 1;
+    return this.#newest;
+  }
 }
