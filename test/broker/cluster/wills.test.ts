@@ -7,6 +7,8 @@ import { pause, until } from "../../support/time.ts";
 import { skip, startTwo } from "./brokers.ts";
 
 const prefix = "equipoise:{default}:";
+/** Shorter than that of brokers, so that it is the first to find out. */
+const ghostLifetimeMs = 850;
 
 test("a will is published although the broker that found its own dead dies, too", { skip }, async (t) => {
   const { redis, a, b } = await startTwo(t);
@@ -17,11 +19,11 @@ test("a will is published although the broker that found its own dead dies, too"
   // The engine cannot tell it from a broker that is killed as soon as it has found the other one dead.
   const ghost = new Redis(redis.port);
   t.teardown(() => ghost.disconnect());
-  const beat = (): Promise<unknown> => ghost.eval(scripts.beat, 1, prefix, "ghost#1", "1000");
+  const beat = (): Promise<unknown> => ghost.eval(scripts.beat, 1, prefix, "ghost#1", ghostLifetimeMs);
   await beat();
   await a.program.stop("SIGKILL");
   let dead: unknown = [];
-  while (Array.isArray(dead) && dead.length === 0 && cli(redis, "SCARD", `${prefix}brokers`) === "3") {
+  while (Array.isArray(dead) && dead.length === 0 && (await ghost.scard(`${prefix}brokers`)) === 3) {
     [, dead] = (await beat()) as unknown[];
     await pause(2);
   }
