@@ -1,7 +1,14 @@
 /** A broker that only receives: a real socket server of which the test decides when it acknowledges and when it goes. */
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { generate, type IConnectPacket, type IPublishPacket, type Packet, parser } from "mqtt-packet";
+import {
+  generate,
+  type IConnectPacket,
+  type IPublishPacket,
+  type ISubscribePacket,
+  type Packet,
+  parser,
+} from "mqtt-packet";
 import type { Teardown } from "../support/teardown.ts";
 
 export class Received {
@@ -10,6 +17,7 @@ export class Received {
   readonly ticks: IPublishPacket[] = [];
   /** QoS 0 PUBLISHes in order. */
   readonly statuses: IPublishPacket[] = [];
+  readonly subscribes: ISubscribePacket[] = [];
   saidGoodbye = false;
   readonly #socket: Socket;
 
@@ -25,6 +33,10 @@ export class Received {
     this.#socket.write(generate(packet));
   }
 
+  grant({ messageId = 0, subscriptions }: ISubscribePacket): void {
+    this.send({ cmd: "suback", messageId, granted: subscriptions.map(({ qos }) => qos) });
+  }
+
   acknowledge({ messageId = 0 }: IPublishPacket): void {
     this.send({ cmd: "puback", messageId });
   }
@@ -38,6 +50,8 @@ export class ReceivingBroker {
   readonly connections: Received[] = [];
   /** Whether each tick is acknowledged as it comes. */
   acknowledges = true;
+  /** Whether each subscription is answered as it comes. */
+  grants = true;
   /** CONNACK's return code. */
   connectCode = 0;
   /** Drops the connection behind this many of its ticks. */
@@ -78,6 +92,9 @@ export class ReceivingBroker {
       received.connect = packet;
       received.send({ cmd: "connack", returnCode: this.connectCode, sessionPresent: false });
       if (this.connectCode !== 0) received.drop();
+    } else if (packet.cmd === "subscribe") {
+      received.subscribes.push(packet);
+      if (this.grants) received.grant(packet);
     } else if (packet.cmd === "disconnect") {
       received.saidGoodbye = true;
     } else if (packet.cmd === "publish" && packet.qos === 0) {

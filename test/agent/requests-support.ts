@@ -6,7 +6,7 @@ import { startBroker, type TestBroker, temporaryDirectory } from "../support/bro
 import { MqttClient } from "../support/mqtt-client.ts";
 import type { Program } from "../support/program.ts";
 import type { Teardown } from "../support/teardown.ts";
-import { counting, startAgent, tradeLine } from "./support.ts";
+import { counting, startAgent, tradeLine, until } from "./support.ts";
 
 export const stream = { venue: "binance", symbol: "BTCUSDT" };
 
@@ -46,6 +46,10 @@ export async function startLedger(t: Teardown, { url, port }: TestBroker) {
   const isBack = (): boolean => events.filter((event) => event === "joined").length === 2;
   return { records, gaps, events, cutOff, isBack };
 }
+
+/** For an agent that is connected but may not have subscribed yet: before, nobody answers. */
+export const untilAnswered = (ask: (method: string, body: object) => Promise<unknown>): Promise<number> =>
+  until(async () => (await ask("ping", {}).catch(() => undefined)) !== undefined);
 
 export function feed(agent: Program, from: number, to: number): void {
   for (const n of counting(from, to)) agent.child.stdin.write(tradeLine(n));

@@ -10,6 +10,7 @@ import { AgentRequests } from "../../shared/src/client/agent-requests.ts";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import { mountSmallDisk } from "../support/small-disk.ts";
+import { untilAnswered } from "./requests-support.ts";
 import { counting, startAgent, until } from "./support.ts";
 import { type VenueClient, VenueServer } from "./venue-server.ts";
 
@@ -67,7 +68,9 @@ test("a change that cannot be is refused with its reason and changes nothing", a
   await agent.event("connected");
   const requests = new AgentRequests({ clientId: "asker", clean: true, keepaliveS: 30, clock: systemClock });
   t.teardown(() => requests.stop());
-  const change = (body: object) => requests.ask(broker.url, "pi-7", "config", body, 5_000);
+  const ask = (method: string, body: object) => requests.ask(broker.url, "pi-7", method, body, 5_000);
+  await untilAnswered(ask);
+  const change = (body: object) => ask("config", body);
   await t.rejects(change({ venue: "mars", add: ["X"] }), { message: /EQ_CONFIG_BAD_VALUE: venue is mars/ });
   await t.rejects(change({ venue: "kraken", add: ["no symbol!"] }), { message: /EQ_CONFIG_BAD_VALUE/ });
   await t.rejects(change({ venue: "kraken" }), { message: /EQ_REQUEST_INVALID.*add or remove/ });

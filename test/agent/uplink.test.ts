@@ -248,3 +248,30 @@ test("a window keeps its order through every pattern of acknowledgements", async
   t.equal(window.size, 46);
   t.equal(window.oldest()?.position, 5);
 });
+
+test("ticks follow the answer to what is subscribed, so that whoever has one can ask, and go without it after a second", async (t) => {
+  const broker = await startReceivingBroker(t);
+  broker.grants = false;
+  const clock = new FakeClock();
+  let announced = 0;
+  const connected = () => {
+    announced += 1;
+  };
+  const { uplink } = startUplink(t, [broker.url], new Ticks(3), { clock, connected });
+  uplink.subscribe("agents/pi-7/requests/+", () => {});
+  await until(() => broker.connections[0]?.subscribes.length === 1);
+  const [first] = broker.connections;
+  if (first?.subscribes[0] === undefined) throw new Error("unreachable");
+  await uplink.send("replies/desk/1", "beside the ticks");
+  t.same([first.ticks.length, announced], [1, 0]);
+  first.grant(first.subscribes[0]);
+  await uplink.drained();
+  t.same([first.ticks.length, announced], [4, 1]);
+  first.drop();
+  await until(() => !uplink.stats().connected);
+  await until(() => {
+    clock.advance(100);
+    return announced === 2;
+  });
+  t.equal(broker.connections[1]?.subscribes.length, 1);
+});

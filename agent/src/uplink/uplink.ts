@@ -37,7 +37,7 @@ export interface UplinkOptions {
   ackTimeoutMs: number;
   maxBackoffMs: number;
   will: () => Will;
-  /** There is a new connection. */
+  /** There is a new connection, and what is subscribed is heard on it. */
   connected: () => void;
   queue: TickQueue;
   clock: Clock;
@@ -59,6 +59,8 @@ const lastPeriodMs = 1_000;
 const lookPeriodMs = 1_000;
 /** A broker that is left has this long to acknowledge what it has; the rest is repeated at the next one. */
 const leavingMs = 1_000;
+/** A broker that does not answer a SUBSCRIBE gets the ticks all the same. */
+const hearingMs = 1_000;
 
 export class Uplink {
   readonly #options: UplinkOptions;
@@ -129,7 +131,7 @@ export class Uplink {
   /** Subscribes on every connection, QoS 1. The handler gets every message of the connection. */
   subscribe(filter: string, handler: (topic: string, payload: Buffer) => void): void {
     this.#subscriptions.set(filter, handler);
-    if (this.#client !== undefined) this.#subscribe(this.#client, filter, handler);
+    if (this.#client !== undefined) void this.#subscribe(this.#client, filter, handler);
   }
 
   /**
@@ -205,24 +207,43 @@ export class Uplink {
 
   #begin({ mqtt: client, lane }: BrokerClient, index: number): void {
     this.#client = client;
-    this.#options.connected();
-    for (const [filter, handler] of this.#subscriptions) this.#subscribe(client, filter, handler);
-    this.#publisher.attach(lane);
+    void this.#hear(client).then(() => {
+      if (client !== this.#client) return;
+      this.#publisher.attach(lane);
+      this.#options.connected();
+    });
     const mover = this.#mover;
     if (mover === undefined) return;
     mover.connected(index);
     this.#listen(client, mover);
   }
 
-  #subscribe(client: MqttClient, filter: string, handler: (topic: string, payload: Buffer) => void): void {
+  /** Whoever has a tick of this connection can ask for more: ticks wait for the answers to what is subscribed. */
+  async #hear(client: MqttClient): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.after(hearingMs, () => late.resolve());
+    const answers = [...this.#subscriptions].map((subscription) => this.#subscribe(client, ...subscription));
+    await Promise.race([Promise.all(answers), late.promise]);
+    cancel();
+  }
+
+  /** Resolves when the broker has answered. */
+  #subscribe(
+    client: MqttClient,
+    filter: string,
+    handler: (topic: string, payload: Buffer) => void,
+  ): Promise<void> {
     client.on("message", (topic, payload) => {
       if (client === this.#client) handler(topic, payload);
     });
+    const { promise, resolve } = Promise.withResolvers<void>();
     client.subscribe(filter, { qos: 1 }, (error, grants = []) => {
+      resolve();
       if (client !== this.#client || (!error && grants.every(({ qos }) => qos < 128))) return;
       const { broker } = this.#connection;
       this.#options.logger.warn({ event: "subscriptionRefused", broker, filter }, "requests are not heard");
     });
+    return promise;
   }
 
   /** To the broker's own heartbeats. */
