@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { Child } from "../support/child.ts";
 import { pool } from "../support/clients.ts";
+import { freePorts, host } from "./ports.ts";
 
 /** How many replicas must have a tick before its PUBACK: with one of two, either may end and all goes on. */
 const minReplicas = 1;
@@ -46,7 +47,8 @@ export class Brokers {
   }
 
   async start(): Promise<void> {
-    this.#brokers = await Promise.all(ids.map((id) => this.#start(id, "mqtt://127.0.0.1:0")));
+    const ports = await freePorts(ids.length);
+    this.#brokers = await Promise.all(ids.map((id, at) => this.#start(id, `mqtt://${host}:${ports[at]}`)));
   }
 
   async stop(): Promise<void> {

@@ -1,14 +1,12 @@
 /** Redis: a primary with two replicas, and three Sentinels that make one of them the primary when it ends. */
 import { execFile, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { EquipoiseError } from "@equipoise/shared";
 import { Leashed } from "./leashed.ts";
+import { freePorts, host } from "./ports.ts";
 
-const host = "127.0.0.1";
 const primaryName = "equipoise";
 const servers = 3;
 /** Silence after which a Sentinel takes the primary for dead. */
@@ -112,21 +110,4 @@ export function requireRedis(): void {
     if (spawnSync("sh", ["-c", `command -v ${program}`]).status !== 0)
       throw new EquipoiseError("EQ_PROGRAM_MISSING", `${program}: apt-get install redis-server`);
   }
-}
-
-/** Free at this moment, all at once so that they are different. */
-async function freePorts(count: number): Promise<number[]> {
-  const listening = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, host);
-      await once(server, "listening");
-      return server;
-    }),
-  );
-  const ports = listening.map((server) => (server.address() as AddressInfo).port);
-  for (const server of listening) {
-    server.close();
-    await once(server, "close");
-  }
-  return ports;
 }

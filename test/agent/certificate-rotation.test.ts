@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { test } from "tap";
 import { type Certificates, makeCertificates } from "../broker/auth-fixtures.ts";
 import { temporaryDirectory } from "../support/broker.ts";
+import { freePort } from "../support/ports.ts";
 import { startProgram } from "../support/program.ts";
 import type { Teardown } from "../support/teardown.ts";
 import { startAgent, until } from "./support.ts";
@@ -22,7 +23,7 @@ async function startRotated(t: Teardown, first: Certificates, names: readonly st
   const args = ["--tls-cert-file", server[0] ?? "", "--tls-key-file", server[1] ?? ""];
   const strict = [...args, "--tls-ca-file", caFile, "--tls-require-client-cert", "--durability", "memory"];
   const start = (listen: string) => startProgram(t, "broker", ["--listen", listen, ...strict]);
-  const broker = start("mqtts://127.0.0.1:0");
+  const broker = start(`mqtts://127.0.0.1:${await freePort()}`);
   const [url = ""] = (await broker.event("ready")).listen as string[];
   const own = { caFile, certFile: join(files, "pi-7.crt"), keyFile: join(files, "pi-7.key") };
   const quick = ["--uplink-max-backoff-ms", "100"];
@@ -82,7 +83,7 @@ test("a consumer reads its files again for each connection", async (t) => {
   await copyFile(first.caFile, caFile);
   const start = (listen: string, { args }: Certificates) =>
     startProgram(t, "broker", ["--listen", listen, ...args, "--allow-anonymous", "--durability", "memory"]);
-  const broker = start("mqtts://127.0.0.1:0", first);
+  const broker = start(`mqtts://127.0.0.1:${await freePort()}`, first);
   const [url = ""] = (await broker.event("ready")).listen as string[];
   const consumer = startProgram(t, "consume", ["--broker", url, "--ca-file", caFile, "--format", "json"]);
   const said = (event: string): number => consumer.stderr.split(`"event":"${event}"`).length - 1;

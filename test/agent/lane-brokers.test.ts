@@ -7,8 +7,8 @@ import { startBroker } from "../support/broker.ts";
 import { skipUnless } from "../support/debian.ts";
 import { startMosquitto } from "../support/mosquitto.ts";
 import { type AnyPacket, MqttClient } from "../support/mqtt-client.ts";
+import { freePort } from "../support/ports.ts";
 import { seededRandom } from "../support/random.ts";
-import { freePort } from "../support/redis.ts";
 import { until } from "./support.ts";
 import { startUplink, stream, Ticks } from "./uplink-support.ts";
 
@@ -53,7 +53,7 @@ async function mix(t: Test, url: string, port: number, ca: Buffer | undefined): 
   const messages = collect(reader);
   const got = (topic: string): string[] =>
     messages.filter((message) => message.topic === topic).map(({ payload }) => payload.toString());
-  const queue = new Ticks(ticks, tick);
+  const queue = new Ticks(0, tick);
   const { uplink, lines, stop } = startUplink(t, [url], queue, {
     window: 1_000,
     tls: () => (ca === undefined ? {} : { ca }),
@@ -67,6 +67,7 @@ async function mix(t: Test, url: string, port: number, ca: Buffer | undefined): 
   });
   const asker = await MqttClient.connect(t, port, "asker");
   while (!subscribed) await asker.publish("requests/pi-7", hello);
+  queue.add(ticks); // not before there is something beside them
   let besides = 0;
   const beside = async (): Promise<void> => {
     while (uplink.stats().acknowledged < ticks) {

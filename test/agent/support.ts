@@ -7,8 +7,11 @@ import {
   type Trade,
   type VenueTrade,
 } from "@equipoise/shared";
-import { type Program, startProgram } from "../support/program.ts";
+import { type Line, type Program, startProgram } from "../support/program.ts";
 import type { Teardown } from "../support/teardown.ts";
+
+/** Until a tick has waited so long, order goes before freshness; see the buffer's outlet. */
+const lateMs = 10_000;
 
 export { until } from "../support/time.ts";
 
@@ -100,6 +103,10 @@ export const tradeOf = (payload: string | Buffer): Trade => decodePayload(Buffer
 
 export const counting = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, n) => from + n);
+
+/** Numbers as they came from an agent that ran so long; sorted where ticks may have waited for so long that fresh ones took turns with them. */
+export const asOwed = (seqs: readonly number[], { durationMs }: Line): readonly number[] =>
+  Number(durationMs) < lateMs ? seqs : seqs.toSorted((a, b) => a - b);
 
 /** A broker's address where nothing listens. */
 export const nowhere = "mqtt://127.0.0.1:1";

@@ -5,7 +5,7 @@
 import type { Test } from "tap";
 import { MqttClient } from "../support/mqtt-client.ts";
 import type { Teardown } from "../support/teardown.ts";
-import { pause } from "../support/time.ts";
+import { pause, until } from "../support/time.ts";
 
 const retryMs = 50;
 
@@ -124,7 +124,7 @@ export class Ledger {
   }
 
   /** Waits until a reader has everything acknowledged; gives up when nothing new comes for `patienceMs`. */
-  async complete(reader: string, patienceMs = 15_000): Promise<void> {
+  async complete(reader: string, patienceMs = 30_000): Promise<void> {
     let last = -1;
     let sinceMs = performance.now();
     for (;;) {
@@ -261,6 +261,25 @@ export function runReader(t: Teardown, ledger: Ledger, options: ReaderOptions): 
       client.drop();
     }
   });
+}
+
+/** Until what is published at each of these places reaches a reader: before, its subscription is not known there. */
+export async function untilReached(
+  t: Teardown,
+  ledger: Ledger,
+  reader: string,
+  places: readonly Place[],
+): Promise<void> {
+  for (const [at, { port, ...place }] of places.entries()) {
+    const client = await MqttClient.connect(t, port, `probe-${at}`, place);
+    const probe = `probe ${at}`;
+    await until(async () => {
+      await client.publish(`ticks/v/s/probe-${at}`, probe);
+      await pause(20);
+      return ledger.received.get(reader)?.has(probe) === true;
+    });
+    await client.disconnect();
+  }
 }
 
 export interface Load {

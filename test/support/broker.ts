@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./ports.ts";
 import { type Program, startProgram } from "./program.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -33,7 +34,9 @@ export const declared = (options: object = {}): string[] => [
 
 /** Starts a broker on the embedded durable default unless `args` say otherwise, and waits until it listens. */
 export async function startBroker(t: Teardown, options: BrokerOptions = {}): Promise<TestBroker> {
-  const { port = 0, args = [] } = options;
+  const { args = [] } = options;
+  // Where it is started again, nobody else has come meanwhile.
+  const port = options.port ?? (await freePort());
   const dataDir = options.dataDir ?? (await temporaryDirectory(t));
   const program = startProgram(t, "broker", [
     "--listen",

@@ -4,8 +4,8 @@ import { writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { temporaryDirectory } from "./broker.ts";
+import { freePort } from "./ports.ts";
 import { type Program, startCommand } from "./program.ts";
-import { freePort } from "./redis.ts";
 import type { Teardown } from "./teardown.ts";
 
 export interface Mosquitto {

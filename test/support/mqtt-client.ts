@@ -7,7 +7,7 @@ import type { Teardown } from "./teardown.ts";
 // biome-ignore lint/suspicious/noExplicitAny: tests look into packets of every kind
 export type AnyPacket = Record<string, any>;
 
-const defaultWaitMs = 10_000;
+const defaultWaitMs = 30_000;
 
 export class MqttClient {
   readonly socket: Socket;
@@ -15,7 +15,7 @@ export class MqttClient {
   readonly inbox: AnyPacket[] = [];
   readonly closed: Promise<void>;
   isClosed = false;
-  #wake: () => void = () => {};
+  #waiting: (() => void)[] = [];
   #lastId = 0;
 
   private constructor(socket: Socket) {
@@ -82,13 +82,17 @@ export class MqttClient {
     }
   }
 
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
   #change(waitMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, waitMs);
-      this.#wake = () => {
+      this.#waiting.push(() => {
         clearTimeout(timer);
         resolve();
-      };
+      });
     });
   }
 

@@ -22,40 +22,39 @@ function unlessRoot(): string | false {
   return reason;
 }
 
+/** The second bytes of addresses, unlikely to be in use on the machine. */
+const nets = Array.from({ length: 128 }, (_, at) => 64 + ((process.pid + at) % 128));
+
 let networks = 0;
 
 export class Network {
   readonly #id: string;
-  /** What the names of links begin with: they are 15 characters at most. */
-  readonly #link: string;
   readonly #router: string;
   readonly #hosts = new Map<string, number>();
-  /** The second byte of all addresses, unlikely to be in use on the machine. */
-  readonly #net = 64 + (process.pid % 128);
-  readonly #third: number;
+  /** The second byte of all addresses. */
+  readonly #net: number;
 
   /** Makes the router and the test's own link to it. */
   constructor(t: Teardown) {
-    const number = networks++;
     removeLeftovers();
-    this.#id = `eq-${process.pid}-${number}`;
-    this.#link = `e${process.pid.toString(36)}x${number.toString(36)}`;
-    this.#third = (number % 8) * 32;
+    this.#id = `eq-${process.pid}-${networks++}`;
     this.#router = `${this.#id}-r`;
     t.teardown(() => this.#remove());
     ip("netns", "add", this.#router);
     this.#enable("/proc/sys/net/ipv4/ip_forward");
+    this.#net = claimNet();
     this.host(here);
   }
 
   /** Adds a host. */
   host(name: string): void {
-    const number = this.#third + this.#hosts.size + 1;
+    const number = this.#hosts.size + 1;
     this.#hosts.set(name, number);
-    const [own, far] = [`${this.#link}v${number}`, `${this.#link}w${number}`];
+    const [own, far] = linkNames(this.#net, number);
     const inside = name === here ? [] : ["-n", this.#name(name)];
     if (name !== here) ip("netns", "add", this.#name(name));
-    ip("link", "add", own, "type", "veth", "peer", "name", far);
+    // The test's own link is there since the addresses were claimed.
+    if (name !== here) ip(...addLink(own, far));
     ip("link", "set", far, "netns", this.#router);
     if (name !== here) ip("link", "set", own, "netns", this.#name(name));
     ip(...inside, "addr", "add", `${this.address(name)}/24`, "dev", own);
@@ -115,6 +114,22 @@ export class Network {
 function ip(...args: string[]): void {
   const { status, stderr } = spawnSync("ip", args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`ip ${args.join(" ")}: ${stderr}`);
+}
+
+const linkNames = (net: number, number: number): [own: string, far: string] => [
+  `eq${net}v${number}`,
+  `eq${net}w${number}`,
+];
+
+const addLink = (own: string, far: string): string[] => [
+  ...["link", "add", own, "type", "veth", "peer", "name", far],
+];
+
+/** Makes the first link of a network whose addresses no other test uses at the same time: names of links are unique. */
+function claimNet(): number {
+  const net = nets.find((one) => spawnSync("ip", addLink(...linkNames(one, 1))).status === 0);
+  if (net === undefined) throw new Error("no link can be made, or the addresses of all networks are in use");
+  return net;
 }
 
 /** Of tests that were killed. */

@@ -16,7 +16,7 @@ export function operate(dataDir: string, ...args: string[]): Operation {
   const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, ...args, "--data-dir", dataDir], {
     encoding: "utf8",
     env,
-    timeout: 20_000,
+    timeout: 60_000,
   });
   return { status, stdout, stderr };
 }

@@ -11,6 +11,16 @@ export interface Line {
   [field: string]: unknown;
 }
 
+/** One of a program that was killed may have been cut off: then it is no JSON. */
+function lineOf(text: string): Line {
+  if (!text.startsWith("{")) return { text };
+  try {
+    return JSON.parse(text) as Line;
+  } catch {
+    return { text };
+  }
+}
+
 const root = new URL("../../", import.meta.url);
 const launchers = {
   broker: new URL("broker/bin/equipoise-broker.mjs", root),
@@ -38,7 +48,7 @@ export class Program {
   }
 
   #take(text: string): void {
-    const line: Line = text.startsWith("{") ? JSON.parse(text) : { text };
+    const line = lineOf(text);
     this.lines.push(line);
     for (const waiter of this.#waiting) {
       if (!waiter.accept(line)) continue;

@@ -1,10 +1,9 @@
-/** Debian's redis-server for tests: a process of its own on a free port, with an append-only file that is always synced. */
+/** Debian's redis-server for tests: a process of its own on a free port, with an append-only file. */
 import { spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { temporaryDirectory } from "./broker.ts";
+import { freePort } from "./ports.ts";
 import { type Program, startCommand } from "./program.ts";
 import type { Teardown } from "./teardown.ts";
 
@@ -34,7 +33,8 @@ export async function startRedis(t: Teardown, options: RedisOptions = {}): Promi
     ...{ port, bind: host, dir: directory, save: "" },
     // It is the primary's that counts: with its default of 5 s a replica would come late.
     "repl-diskless-sync-delay": 0,
-    ...{ appendonly: "yes", appendfsync: "always", daemonize: "no" },
+    // Here it is killed and not its machine, so what is written is there. To have it on a busy disk may take seconds.
+    ...{ appendonly: "yes", appendfsync: "no", daemonize: "no" },
   };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const [command = "", ...before] = [...prefix, "redis-server"];
@@ -92,13 +92,4 @@ export async function startReplica(
   const replica = await startRedis(t, { ...options, args: replicaOf });
   await replica.program.line(({ text }) => String(text).includes("Finished with success"));
   return replica;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -1,8 +1,8 @@
 /** What an agent takes of memory beside a long backlog: while its broker is away, and while the backlog drains. */
 import { fileURLToPath } from "node:url";
 import { temporaryDirectory } from "../../support/broker.ts";
+import { freePort } from "../../support/ports.ts";
 import { type Program, startCommand } from "../../support/program.ts";
-import { freePort } from "../../support/redis.ts";
 import { startBenchAgent, tradeLine } from "../agent/agent.ts";
 import { residentPeak } from "../load/process-figures.ts";
 import { Cleanup } from "../subject/cleanup.ts";

@@ -11,7 +11,7 @@ export async function startCluster(
   brokers = 2,
 ): Promise<Subject> {
   const cleanup = new Cleanup();
-  const redis = await startRedis(cleanup);
+  const redis = await startRedis(cleanup, { args: ["--appendfsync", "always"] });
   const start = (id: string) =>
     startEquipoise("cluster", {
       profileDir,

@@ -5,8 +5,9 @@ import { test } from "tap";
 import { engineAddress } from "../../../broker/src/cluster/address.ts";
 import { declared, temporaryDirectory } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
+import { freePort } from "../../support/ports.ts";
 import { startProgram } from "../../support/program.ts";
-import { freePort, startRedis } from "../../support/redis.ts";
+import { startRedis } from "../../support/redis.ts";
 import { join, skip, startMember, startTwo, topic } from "./brokers.ts";
 
 test("without its engine a broker acknowledges nothing, says so, and goes on by itself", {
