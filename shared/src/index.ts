@@ -36,6 +36,7 @@ export {
 } from "./heartbeat.ts";
 export * from "./http/index.ts";
 export { limits } from "./limits.ts";
+export { afterListening } from "./listening.ts";
 export { createLogger, type Logger, stderrStream } from "./log.ts";
 export { sendAtOnce } from "./no-delay.ts";
 export { decodePayload } from "./payload.ts";

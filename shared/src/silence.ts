@@ -4,10 +4,11 @@
  * asks with a ping after two and gives up after three; here it is asked earlier, so that the times are shorter.
  *
  * mqtt.js begins anew with every acknowledgement, which must cost next to nothing: one timer runs, and when it is due
- * it looks how long it has been silent in fact.
+ * it looks how long it has been silent in fact. A process that stood still meanwhile reads first what has come.
  */
 import type { Timer } from "mqtt";
 import type { Clock } from "./clock.ts";
+import { afterListening } from "./listening.ts";
 
 /** Of silence, in steps of mqtt.js: 0.8 and 1.2 times the keepalive. */
 const pingAfter = 1.6;
@@ -20,6 +21,7 @@ export class Silence implements Timer {
   #step: (() => void) | undefined;
   #stepMs = 0;
   #heardMs = 0;
+  #pingedMs = 0;
   #pinged = false;
   #running = false;
 
@@ -50,7 +52,7 @@ export class Silence implements Timer {
 
   #wait(delayMs: number): void {
     this.#running = true;
-    this.#clock.after(delayMs, () => {
+    afterListening(this.#clock, delayMs, () => {
       this.#running = false;
       this.#look();
     });
@@ -59,17 +61,21 @@ export class Silence implements Timer {
   #look(): void {
     const step = this.#step;
     if (step === undefined) return;
-    const silentMs = this.#clock.monotonicMs() - this.#heardMs;
-    if (silentMs >= this.#limitMs) {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs >= this.#dueMs) {
       step();
       if (this.#pinged) return;
       step();
       this.#pinged = true;
+      this.#pingedMs = nowMs;
     }
-    this.#wait(Math.max(1, this.#limitMs - silentMs));
+    this.#wait(Math.max(1, this.#dueMs - nowMs));
   }
 
-  get #limitMs(): number {
-    return this.#stepMs * (this.#pinged ? giveUpAfter : pingAfter);
+  /** A ping that went out late has as much time for its answer as any other. */
+  get #dueMs(): number {
+    if (!this.#pinged) return this.#heardMs + this.#stepMs * pingAfter;
+    const answerMs = this.#stepMs * (giveUpAfter - pingAfter);
+    return Math.max(this.#heardMs + this.#stepMs * giveUpAfter, this.#pingedMs + answerMs);
   }
 }

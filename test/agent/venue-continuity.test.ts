@@ -56,6 +56,19 @@ test("a hole that stays becomes a gap record after a second, between the trades 
   });
 });
 
+test("an agent that stood still reads what has come before it gives a hole up", (t) => {
+  for (const isRead of [true, false]) {
+    const { clock, take, said } = continuity();
+    take(tick(1), tick(3));
+    clock.advance(5_000);
+    t.same(said(), [1]);
+    if (isRead) take(tick(2));
+    clock.advance(50);
+    t.same(said(), isRead ? [1, 2, 3] : [1, "2-2: 1", 3]);
+  }
+  t.end();
+});
+
 test("a second hole gets its own second", async (t) => {
   const { clock, take, said } = continuity();
   take(tick(1), tick(3), tick(5));

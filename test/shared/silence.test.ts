@@ -69,6 +69,21 @@ test("after an answered ping all begins anew; what is heard instead of the answe
   t.end();
 });
 
+test("a client that was held up itself reads what has come before it judges, and waits for the answer to a late ping", (t) => {
+  const { at, pass, clock, see } = startClient();
+  clock.advance(30_000);
+  t.same(at, { pinged: [], gaveUp: [] });
+  pass(100);
+  t.same(at, { pinged: [30_100], gaveUp: [] });
+  pass(3_900);
+  clock.advance(10_000);
+  t.same(at.gaveUp, []);
+  see();
+  pass(5 * keepaliveMs);
+  t.same(at, { pinged: [30_100, 52_000], gaveUp: [56_000] });
+  t.end();
+});
+
 test("a client that has ended is neither pinged nor given up", (t) => {
   const { silence, clock, at, pass } = startClient();
   pass(1_000);

@@ -4,7 +4,7 @@
  *
  * Bounded: at most `maxHeldTicks` wait, and none longer than `holeWaitMs`; at either bound the holes are given up.
  */
-import type { Clock, Missing, VenueTrade } from "@equipoise/shared";
+import { afterListening, type Clock, type Missing, type VenueTrade } from "@equipoise/shared";
 import type { ReadMark } from "../source.ts";
 import type { IdRange, VenueTick } from "./venue.ts";
 
@@ -110,7 +110,7 @@ export class Sequence {
   }
 
   #wait(): void {
-    this.#cancelWait = this.#options.clock.after(holeWaitMs, () => this.settle());
+    this.#cancelWait = afterListening(this.#options.clock, holeWaitMs, () => this.settle());
   }
 
   #put({ trade, ids, blank }: NumberedTick): void {
