@@ -33,6 +33,7 @@ import { SqliteJournal } from "./journal/sqlite.ts";
 import { createListener, Door, type Listener } from "./listener/index.ts";
 import { type DeadLetterBook, DeadLetters } from "./pool/dead-letters.ts";
 import { Pools } from "./pool/pools.ts";
+import { everyUnlessLate } from "./punctual.ts";
 import { Router } from "./router/router.ts";
 import { Sessions } from "./session/sessions.ts";
 import { Turn } from "./turn.ts";
@@ -238,7 +239,7 @@ export class Broker implements Service {
     // In a cluster a filter without members here may have some elsewhere.
     if (this.#cluster === undefined)
       this.#cancelCleaning = this.#clock.every(period, () => this.#pools.removeAbandoned());
-    this.#cancelExpiry = this.#clock.every(expiryPeriodMs, () => this.#pools.expire());
+    this.#cancelExpiry = everyUnlessLate(this.#clock, expiryPeriodMs, () => this.#pools.expire());
     await this.#startControl();
     const listen: string[] = [];
     for (const listener of this.#listeners) {

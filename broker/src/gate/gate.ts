@@ -6,6 +6,7 @@ import type { Events } from "../events.ts";
 import type { Ingress } from "../ingress/ingress.ts";
 import { encodePublish } from "../journal/chunk.ts";
 import type { Arrival } from "../listener/listener.ts";
+import { everyUnlessLate } from "../punctual.ts";
 import { matches } from "../router/match.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Turn } from "../turn.ts";
@@ -69,13 +70,8 @@ export class Gate {
   async start(): Promise<void> {
     await this.#aedes.listen();
     const { clock, turn, sessions } = this.#options;
-    let lastMs = clock.monotonicMs();
-    this.#cancelTimeCheck = clock.every(timeCheckPeriodMs, () => {
+    this.#cancelTimeCheck = everyUnlessLate(clock, timeCheckPeriodMs, () => {
       turn.begin();
-      const lateMs = turn.nowMs - lastMs - timeCheckPeriodMs;
-      lastMs = turn.nowMs;
-      // After a pause of ours what clients have sent meanwhile has not been read yet: their silence may be ours.
-      if (lateMs > timeCheckPeriodMs) return;
       for (const connection of this.#connections) connection.checkTime(turn.nowMs);
       sessions.removeExpired();
     });
