@@ -174,7 +174,8 @@ export class Registry {
     const args = queues.flatMap((queue) => {
       if (queue.fed?.taken === true) return [queue.name, "taken", 0];
       const { afterMs, atEnd } = this.#options.book().retention(queue.pool, queue.filter);
-      return [queue.name, atEnd, Math.ceil(afterMs / 1_000)];
+      // At once would be before a broker that has members has told it.
+      return [queue.name, atEnd, Math.max(1, Math.ceil(afterMs / 1_000))];
     });
     await this.#tend(args, (reply) => {
       for (const [at, [bytes, messages, taken]] of (reply as [number, number, number][]).entries()) {

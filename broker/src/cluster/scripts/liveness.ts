@@ -27,8 +27,9 @@ end
 /**
  * A broker says that it lives, and looks after the others: what a dead one holds is released. The wills of its clients
  * are the matter of whoever finds it dead, and when that one dies, too, of whoever finds that.
- * KEYS: prefix of all keys. ARGV: broker, milliseconds after which it is dead. When nobody was heard of for as long, the
- * engine was away and not the brokers: then all get that time anew.
+ * KEYS: prefix of all keys. ARGV: broker, milliseconds after which it is dead. When nobody was heard of for half as
+ * long, the engine was away and not the brokers: then all get that time anew, also those whose time ran out meanwhile,
+ * but not more than three times in a row: a last broker that is slow itself must find the others dead, too.
  * Returns 1 if the others have taken this broker for dead, those that it has found dead, the registry's version, and
  * the dead brokers whose wills are to be published by this one.
  */
@@ -36,7 +37,9 @@ export const beat = `${always}${common}${forgetBroker}
 local prefix, me, lifetime = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local quiet = now - tonumber(redis.call('GET', prefix .. 'beat') or '0') > lifetime
+local quiet = now - tonumber(redis.call('GET', prefix .. 'beat') or '0') > lifetime / 2
+if not quiet then redis.call('DEL', prefix .. 'quiet')
+elseif redis.call('INCR', prefix .. 'quiet') > 3 then quiet = false end
 redis.call('SET', prefix .. 'beat', now)
 local stranger = redis.call('SADD', prefix .. 'brokers', me)
 -- What a question of its own brought it that the engine answered after its death is nobody's.
@@ -48,7 +51,7 @@ redis.call('SET', prefix .. 'broker:' .. me, now, 'PX', lifetime)
 local dead = {}
 for _, other in ipairs(redis.call('SMEMBERS', prefix .. 'brokers')) do
   local alive = prefix .. 'broker:' .. other
-  if quiet then redis.call('SET', alive, now, 'PX', lifetime, 'NX')
+  if quiet then redis.call('SET', alive, now, 'PX', lifetime)
   elseif redis.call('EXISTS', alive) == 0 then
     dead[#dead + 1] = other
     release_all(prefix, other)

@@ -4,11 +4,18 @@ import { always, common, group } from "./common.ts";
 /** Seconds after which a queue that no broker says it has members for has none. */
 const takenForS = 3;
 
+/** In seconds with parts, or one that was told just now would seem to be a second ago. */
+const now = `
+local function now_s()
+  local time = redis.call('TIME')
+  return time[1] + time[2] / 1000000
+end
+`;
+
 /** What is in force of a queue's layout: it changes only while the queue is empty and nobody takes from it. */
-const layoutOf = `
+const layoutOf = `${now}
 local function settled_layout(prefix, queue)
-  local now = tonumber(redis.call('TIME')[1])
-  local taken = now - tonumber(redis.call('ZSCORE', prefix .. 'taken', queue) or '0') <= ${takenForS}
+  local taken = now_s() - tonumber(redis.call('ZSCORE', prefix .. 'taken', queue) or '0') <= ${takenForS}
   local messages = tonumber(redis.call('HGET', prefix .. 'state:' .. queue, 'messages') or '0')
   local known = redis.call('HEXISTS', prefix .. 'registry', queue) == 1
   if not known or (messages <= 0 and not taken) then return nil end
@@ -32,7 +39,6 @@ return reply
  */
 export const open = `${always}${layoutOf}
 local prefix, queue, layout = KEYS[1], ARGV[1], ARGV[4]
-local now = redis.call('TIME')[1]
 local stream, registry = prefix .. 'queue:' .. queue, prefix .. 'registry'
 local before = settled_layout(prefix, queue)
 if before and before ~= layout then return 0 end
@@ -44,7 +50,7 @@ if layout == '' then
 else
   redis.call('HSET', prefix .. 'layouts', queue, layout)
 end
-redis.call('ZADD', prefix .. 'taken', now, queue)
+redis.call('ZADD', prefix .. 'taken', now_s(), queue)
 local known = redis.call('HGET', registry, queue)
 if not changed and (known == ARGV[2] or (known and ARGV[3] ~= '1')) then return 1 end
 if not known or ARGV[3] == '1' then redis.call('HSET', registry, queue, ARGV[2]) end
@@ -53,14 +59,14 @@ return 1
 `;
 
 /**
- * Looks after queues: says which of them have members here, ends those that have had none anywhere for too long, and
- * releases what brokers hold that are dead: a blocked question may be answered after its broker's death.
+ * Looks after queues: says which of them have members here, ends those that have had none anywhere for too long (which
+ * is not known earlier than that a queue has none, unless it is to end at once), and releases what brokers hold that are
+ * dead: a blocked question may be answered after its broker's death.
  * KEYS: prefix of all keys. ARGV of each queue: name, what to do (taken, remove, empty), after how many seconds.
  * Returns of each queue: bytes, messages, 1 when it has members on any broker, 1 when it was ended.
  */
-export const tend = `${always}${common}
-local prefix = KEYS[1]
-local now = tonumber(redis.call('TIME')[1])
+export const tend = `${always}${common}${now}
+local prefix, now = KEYS[1], now_s()
 
 local function clear(queue)
   local layout = redis.call('HGET', prefix .. 'layouts', queue)
@@ -87,8 +93,8 @@ for at = 1, #ARGV, 3 do
   release_late(queue)
   if what == 'taken' then redis.call('ZADD', prefix .. 'taken', now, queue) end
   local since = now - tonumber(redis.call('ZSCORE', prefix .. 'taken', queue) or '0')
-  local ended = 0
-  if what ~= 'taken' and since >= tonumber(ARGV[at + 2]) then
+  local ended, after = 0, tonumber(ARGV[at + 2])
+  if what ~= 'taken' and since >= after and (after == 0 or since > ${takenForS}) then
     ended = 1
     clear(queue)
     if what == 'empty' then
