@@ -18,8 +18,10 @@ async function fill(buffer: SqliteBuffer, count: number, symbols = ["A", "B"]): 
   await buffer.flush();
 }
 
+/** In no time: a pause would end a run of losses. */
 async function overfill(t: Test, options: Partial<BufferOptions>) {
   const { buffer, lines, stop } = await openBuffer(t, await temporaryDirectory(t), {
+    clock: new FakeClock(),
     maxBytes: 2 ** 20,
     ...options,
   });
@@ -77,7 +79,7 @@ test("dropNewest: new ticks are dropped, one gap record a stream says exactly wh
 
 test("what was lost is told of after a restart, once", async (t) => {
   const directory = await temporaryDirectory(t);
-  const options = { maxBytes: 2 ** 20, whenFull: "dropNewest" } as const;
+  const options = { clock: new FakeClock(), maxBytes: 2 ** 20, whenFull: "dropNewest" } as const;
   const before = await openBuffer(t, directory, options);
   await fill(before.buffer, 20_000, ["A"]);
   await before.stop();
@@ -91,11 +93,27 @@ test("what was lost is told of after a restart, once", async (t) => {
   t.same(await deliverAll(again.buffer), []);
 });
 
-test("a disk with too little left is a bound like the others", async (t) => {
-  const { buffer, lines } = await openBuffer(t, await temporaryDirectory(t), { minFreeDiskBytes: 2 ** 50 });
+test("on a disk with too little left a few thousand ticks may wait, and what the link takes passes without end", async (t) => {
+  const options = { minFreeDiskBytes: 2 ** 50, keepAcknowledgedMs: 600_000 };
+  const { buffer, lines } = await openBuffer(t, await temporaryDirectory(t), options);
   buffer.put(trade(1));
+  await deliverAll(buffer);
   await buffer.flush();
-  t.notOk(buffer.put(trade(2)));
+  const { bytes } = buffer.stats();
+  for (let n = 2; n <= 20_000; n += 1) {
+    if (!buffer.put(trade(n))) throw new Error(`${n} must wait`);
+    if (n % 1_000 > 0) continue;
+    await deliverAll(buffer);
+    await buffer.flush();
+  }
+  t.ok(buffer.stats().bytes < bytes + 100_000, `${bytes}, then ${buffer.stats().bytes} bytes`);
+  let waiting = 0;
+  while (buffer.put(trade(20_001 + waiting))) waiting += 1;
+  t.equal(waiting, 4_095);
+  t.match(buffer.intake(), { full: true });
+  const rest = await deliverAll(buffer);
+  await until(() => buffer.put(trade(30_000)));
+  t.equal(rest.length, 4_096);
   t.match(
     lines.find(({ event }) => event === "bufferFull"),
     {
@@ -104,6 +122,23 @@ test("a disk with too little left is a bound like the others", async (t) => {
     },
   );
 });
+
+for (const whenFull of ["dropNewest", "dropOldest"] as const) {
+  test(`${whenFull}: what a disk with too little left has no place for is told of while it stays so`, async (t) => {
+    const options = { minFreeDiskBytes: 2 ** 50, whenFull } as const;
+    const { buffer } = await openBuffer(t, await temporaryDirectory(t), options);
+    await fill(buffer, 1, ["A"]);
+    await deliverAll(buffer);
+    await buffer.flush(); // which finds out about the disk
+    await fill(buffer, 10_000, ["A"]);
+    const payloads = await deliverAllTold(buffer);
+    const { holes, usedTwice, gaps, tradeIds } = judge(payloads);
+    t.same([holes.filter((seq) => seq > 1), usedTwice], [[], []]);
+    t.ok(tradeIds.size >= 4_000, `${tradeIds.size} got through`);
+    t.equal(gaps.reduce((sum, { count }) => sum + (count ?? Number.NaN), 0) + tradeIds.size, 10_000);
+    t.equal(buffer.stats().state, "full");
+  });
+}
 
 test("acknowledged ticks can be asked for again, for so long and so many bytes", async (t) => {
   const clock = new FakeClock();
@@ -182,7 +217,7 @@ test("after an outage live ticks and backlog take turns, and every number comes"
 });
 
 test("a young backlog goes out in order", async (t) => {
-  const { buffer } = await openBuffer(t, await temporaryDirectory(t));
+  const { buffer } = await openBuffer(t, await temporaryDirectory(t), { clock: new FakeClock() });
   for (let n = 1; n <= 12_000; n += 1) {
     if (!buffer.put(trade(n))) await buffer.room();
   }

@@ -7,6 +7,8 @@ export type WhenFull = "block" | "dropOldest" | "dropNewest";
 const resumeShare = 0.95;
 /** A run of losses is over when nothing more was evicted for so long. */
 export const calmMs = 5_000;
+/** So many may wait in memory, or on a disk that is short: what the link takes at once needs no more. */
+export const maxWaitingTicks = 4_096;
 
 const policies: Record<WhenFull, string> = {
   block: "the sources pause",
@@ -33,6 +35,11 @@ export class Bound {
   /** Whether the log says that it is at its bound. */
   get isReported(): boolean {
     return this.#isReported;
+  }
+
+  /** It is the disk alone that is short. */
+  get isOfDisk(): boolean {
+    return this.#diskLow && this.#usedBytes < this.#maxBytes * resumeShare;
   }
 
   get usedBytes(): number {
@@ -80,9 +87,9 @@ export class Bound {
       return;
     }
     const bound = this.#diskLow
-      ? "less of the disk is free than buffer.minFreeDiskBytes"
-      : "buffer.maxBytes or buffer.maxAgeMs";
-    const error = new EquipoiseError("EQ_LIMIT_REACHED", `${bound}; ${policies[this.#whenFull]}`);
+      ? `less of the disk is free than buffer.minFreeDiskBytes; beyond ${maxWaitingTicks} ticks that wait `
+      : "buffer.maxBytes or buffer.maxAgeMs; ";
+    const error = new EquipoiseError("EQ_LIMIT_REACHED", `${bound}${policies[this.#whenFull]}`);
     this.#logger.warn({ event: "bufferFull", code: error.code, ...fields }, error.line);
   }
 }

@@ -14,6 +14,8 @@ export interface CommitsOptions {
   outlet: Outlet;
   uptime: Uptime;
   streams: () => Streams;
+  /** Less of the disk is free than is to be left. */
+  isShort: () => boolean;
 }
 
 export class Commits {
@@ -26,7 +28,8 @@ export class Commits {
   /** The batch that comes next, and whatever else has changed. */
   of(batch: Batch): Commit {
     const { options, settlement } = this.#parts;
-    const needed = options.keepAcknowledgedMs > 0 || settlement.firstUnsettled(batch) >= 0;
+    const isKept = options.keepAcknowledgedMs > 0 && !this.#parts.isShort();
+    const needed = isKept || settlement.firstUnsettled(batch) >= 0;
     return {
       ...this.#without(settlement.committedEnd + batch.size),
       chunk: needed ? batch.chunk() : undefined,

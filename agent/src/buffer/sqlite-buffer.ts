@@ -98,11 +98,12 @@ export class SqliteBuffer implements TickQueue, Archive {
       committed: () => this.#room.committed(),
       failed,
     });
-    this.#room = new Room(options.whenFull, this.#bound, this.#groupCommit);
+    this.#room = new Room(options.whenFull, this.#bound, this.#groupCommit, () => this.stats().ticks);
     const read = (position: number, direction: "up" | "down") => this.#read(position, direction);
     this.#outlet = new Outlet({ drain, uptimeMs, read, readable: () => this.#readable(), failed });
     this.#rescue = new Rescue((id) => this.#streams.byId(id));
-    const parts = { outlet: this.#outlet, settlement: this.#settlement };
+    const isShort = (): boolean => this.#bound.isOfDisk;
+    const parts = { outlet: this.#outlet, settlement: this.#settlement, isShort };
     this.#expiry = new Expiry(options, { ...parts, groupCommit: this.#groupCommit, uptimeMs });
     this.#writer = new Writer({
       commits: new Commits({ ...parts, options, uptime: this.#uptime, streams: () => this.#streams }),
@@ -128,8 +129,7 @@ export class SqliteBuffer implements TickQueue, Archive {
     stream.read = trade;
     if (this.#room.mustDrop()) return this.#drop(stream);
     stream.seq += 1;
-    const { agentId: agent } = this.#options;
-    const payload = encodeTrade(trade, { agent, epoch: this.#epoch, seq: stream.seq });
+    const payload = encodeTrade(trade, { agent: this.#options.agentId, epoch: this.#epoch, seq: stream.seq });
     this.#newest.note(stream, payload);
     this.#add(stream, payload);
     return !this.#room.mustWait();
@@ -343,7 +343,7 @@ export class SqliteBuffer implements TickQueue, Archive {
 
   /** No more is given up, for now or because nothing waits any more. */
   #isRunOver(): boolean {
-    if (this.#bound.isReached()) return false;
+    if (this.#room.isFull()) return false;
     return this.#settlement.waiting(this.#end) === 0 || !this.#bound.isEvicting(this.#uptime.nowMs());
   }
 

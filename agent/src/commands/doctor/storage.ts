@@ -71,7 +71,7 @@ function space({ directory, maxBytes, minFreeDiskBytes }: StorageOptions): Findi
   const free = bavail * bsize;
   const detail = `${size(free)} free on ${diskKind(directory)}`;
   if (free < minFreeDiskBytes) {
-    return fail("disk", `${detail}: less than buffer.minFreeDiskBytes, so the buffer is full from the start`);
+    return fail("disk", `${detail}: less than buffer.minFreeDiskBytes, so only a few ticks may wait`);
   }
   const bound = `the buffer may take ${size(maxBytes)}`;
   return free < maxBytes
