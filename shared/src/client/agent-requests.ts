@@ -42,6 +42,7 @@ export class AgentRequests {
   readonly #pending = new Map<string, Pending>();
   #link: { url: string; client: Promise<MqttClient> } | undefined;
   #cancelIdle = (): void => {};
+  #stopped = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = { ...options, clientId: `${options.clientId}-requests` };
@@ -50,8 +51,8 @@ export class AgentRequests {
 
   /**
    * @param url the broker that the agent is connected to
-   * @throws EquipoiseError EQ_LIMIT_REACHED when the agent has too many requests now; else EQ_REQUEST_UNANSWERED with
-   * the reason
+   * @throws EquipoiseError EQ_LIMIT_REACHED when the agent has too many requests now; EQ_BROKER_UNREACHABLE when there
+   * is no connection, or it is lost before the answer; else EQ_REQUEST_UNANSWERED with the reason
    */
   async ask(
     url: string,
@@ -60,6 +61,7 @@ export class AgentRequests {
     body: object,
     timeoutMs: number,
   ): Promise<AgentAnswer> {
+    if (this.#stopped) throw unanswered(agentId, "whoever asks has stopped");
     const requestId = randomUUID();
     const { promise, resolve, reject } = Promise.withResolvers<AgentAnswer>();
     this.#pending.set(requestId, { answer: { records: [], outcome: {} }, nextPart: 0, resolve, reject });
@@ -67,7 +69,7 @@ export class AgentRequests {
       reject(unanswered(agentId, "no answer in time")),
     );
     this.#send(url, topics.request(agentId, method), { ...body, requestId, replyTo: this.#replyTo }).catch(
-      (error: unknown) => reject(unanswered(agentId, reasonOf(error))),
+      (error: unknown) => reject(unreachable(agentId, reasonOf(error))),
     );
     try {
       return await promise;
@@ -78,7 +80,13 @@ export class AgentRequests {
     }
   }
 
+  /** Nothing is asked any more. */
   stop(): void {
+    this.#stopped = true;
+    this.#leave();
+  }
+
+  #leave(): void {
     this.#cancelIdle();
     const link = this.#link;
     this.#link = undefined;
@@ -87,7 +95,7 @@ export class AgentRequests {
 
   async #send(url: string, topic: string, request: object): Promise<void> {
     this.#cancelIdle();
-    if (this.#link?.url !== url) this.stop();
+    if (this.#link?.url !== url) this.#leave();
     this.#link ??= { url, client: this.#connect(url) };
     const client = await this.#link.client;
     await client.publishAsync(topic, JSON.stringify(request), { qos: 1 });
@@ -117,7 +125,7 @@ export class AgentRequests {
   #lost(): void {
     this.#link = undefined;
     for (const { reject } of this.#pending.values())
-      reject(unanswered("the agent", "the connection was lost"));
+      reject(unreachable("the agent", "the connection was lost"));
   }
 
   #take(payload: Buffer): void {
@@ -140,7 +148,7 @@ export class AgentRequests {
   #closeWhenIdle(): void {
     if (this.#pending.size > 0) return;
     this.#cancelIdle();
-    this.#cancelIdle = this.#options.clock.after(idleMs, () => this.stop());
+    this.#cancelIdle = this.#options.clock.after(idleMs, () => this.#leave());
   }
 }
 
@@ -149,6 +157,10 @@ const ignoreReported = (): void => {};
 
 function unanswered(agentId: string, reason: string): EquipoiseError {
   return new EquipoiseError("EQ_REQUEST_UNANSWERED", `${agentId}: ${reason}`);
+}
+
+function unreachable(agentId: string, reason: string): EquipoiseError {
+  return new EquipoiseError("EQ_BROKER_UNREACHABLE", `${agentId}: ${reason}`);
 }
 
 function refused(agentId: string, { code, message }: NonNullable<Part["error"]>): EquipoiseError {

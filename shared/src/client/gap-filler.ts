@@ -1,6 +1,6 @@
 /** Fills holes with what agents still have: the records in order, and between them what stays missing. */
 import type { Clock } from "../clock.ts";
-import { EquipoiseError, reasonOf } from "../errors.ts";
+import { EquipoiseError, type ErrorCode, reasonOf } from "../errors.ts";
 import type { TickRecord } from "../tick.ts";
 import { parseTopic } from "../topics.ts";
 import type { AgentAnswer } from "./agent-requests.ts";
@@ -9,7 +9,7 @@ import type { ConsumerEvent } from "./consumer.ts";
 import { explained, type MissingNumbers, type MissingTicks, partOf } from "./missing.ts";
 
 export interface GapFillerOptions {
-  /** Asks an agent for `resend`. @throws EquipoiseError EQ_REQUEST_UNANSWERED, EQ_LIMIT_REACHED */
+  /** Asks an agent for `resend`. @throws EquipoiseError EQ_REQUEST_UNANSWERED, EQ_LIMIT_REACHED, EQ_BROKER_UNREACHABLE */
   ask: (agentId: string, body: object) => Promise<AgentAnswer>;
   clock: Clock;
   onEvent: (event: ConsumerEvent) => void;
@@ -18,8 +18,9 @@ export interface GapFillerOptions {
 /** An agent that did not answer is not asked again for so long, or every hole would hold up its stream. */
 const restMs = 60_000;
 const maxResting = 10_000;
-/** One that has too many requests is asked again. */
-const busyPauseMs = 1_000;
+/** One that has too many requests is asked again, and so is one whose answer was lost with the connection. */
+const passing: readonly ErrorCode[] = ["EQ_LIMIT_REACHED", "EQ_BROKER_UNREACHABLE"];
+const pauseMs = 1_000;
 const maxAttempts = 5;
 
 export class GapFiller implements Filler {
@@ -70,10 +71,10 @@ export class GapFiller implements Filler {
       try {
         return await ask(agentId, body);
       } catch (error) {
-        const isBusy = error instanceof EquipoiseError && error.code === "EQ_LIMIT_REACHED";
-        if (!isBusy || attempt === maxAttempts) throw error;
+        const passes = error instanceof EquipoiseError && passing.includes(error.code);
+        if (!passes || attempt === maxAttempts) throw error;
       }
-      await new Promise<void>((resolve) => clock.after(busyPauseMs, resolve));
+      await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
     }
   }
 

@@ -77,19 +77,21 @@ test("an agent that does not answer is left alone for a minute, and its holes ar
   t.equal(asked, 2);
 });
 
-test("an agent with too many requests is asked again, not left alone", async (t) => {
-  let asked = 0;
-  const clock = new FakeClock();
-  const { filler, events } = fillerWith(() => {
-    asked += 1;
-    clock.advance(0);
-    if (asked < 3) setImmediate(() => clock.advance(1_000));
-    if (asked < 3) throw new EquipoiseError("EQ_LIMIT_REACHED", "pi-7: too many requests in a second");
-    return { records: [trade(1)], outcome: {} };
-  }, clock);
-  t.same(await filled(filler, hole(1, 2)), ["1", "1 missing: 2 to 2"]);
-  t.same([asked, events], [3, ["resent"]]);
-});
+for (const code of ["EQ_LIMIT_REACHED", "EQ_BROKER_UNREACHABLE"] as const) {
+  test(`after ${code} an agent is asked again, not left alone`, async (t) => {
+    let asked = 0;
+    const clock = new FakeClock();
+    const { filler, events } = fillerWith(() => {
+      asked += 1;
+      clock.advance(0);
+      if (asked < 3) setImmediate(() => clock.advance(1_000));
+      if (asked < 3) throw new EquipoiseError(code, "pi-7: for now");
+      return { records: [trade(1)], outcome: {} };
+    }, clock);
+    t.same(await filled(filler, hole(1, 2)), ["1", "1 missing: 2 to 2"]);
+    t.same([asked, events], [3, ["resent"]]);
+  });
+}
 
 test("what stays missing has the reason of the gap record that comes with the answer", async (t) => {
   const records = [trade(2), gap(7, { count: 3, fromSeq: 3, toSeq: 5 })];
