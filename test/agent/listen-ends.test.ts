@@ -6,6 +6,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { PassThrough } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import { systemClock } from "@equipoise/shared";
 import { test } from "tap";
 import { createSource } from "../../agent/src/source/create.ts";
@@ -14,6 +15,9 @@ import type { Teardown } from "../support/teardown.ts";
 import { pause } from "../support/time.ts";
 import { counting, nowhere, recordedLog, startAgent, tradeLine, until } from "./support.ts";
 import { KeptMarks, KeptRecords } from "./venue-server.ts";
+
+/** Of a stop that is to take everything; a busy machine may need some of it. */
+const graceMs = 60_000;
 
 /** A source that is open and not yet read from. */
 async function opened(t: Teardown, spec: string, stdin = new PassThrough()) {
@@ -35,6 +39,11 @@ async function client(t: Teardown, port: number) {
   return socket;
 }
 
+/** Time for what was sent, and, should this process stand still meanwhile, occasions to look at it all the same. */
+async function arrival(): Promise<void> {
+  for (let look = 0; look < 50; look += 1) await pause(1);
+}
+
 const tradeLines = (from: number, to: number): string =>
   counting(from, to)
     .map((n) => tradeLine(n))
@@ -48,13 +57,13 @@ test("tcp: who connects and writes before the agent reads is read from the first
   socket.write(tradeLines(1, 1_000));
   const gone = await client(t, port);
   gone.end(tradeLine(1, "ETHUSDT"));
-  await pause(50); // time in which they would be reset
+  await arrival(); // time in which they would be reset
   const ended = source.run(sink);
   socket.write(tradeLines(1_001, 2_000));
   await until(() => sink.ids.length === 2_001);
   const ids = sink.trades.filter(({ symbol }) => symbol === "BTCUSDT").map(({ tradeId }) => tradeId);
   t.same(ids, idsTo(2_000));
-  source.stop(1_000);
+  source.stop(graceMs);
   await ended;
   t.same(sink.gaps, []);
 });
@@ -66,19 +75,19 @@ test("udp: what comes before the agent reads is taken then, in order and by the 
   const line = (n: number): string => tradeLine(n).replace(/,"receivedTimeUs":\d+/, "");
   const before = Date.now() * 1_000;
   for (const n of counting(1, 60)) socket.send(line(n), port, "127.0.0.1");
-  await pause(50);
+  await arrival();
   const after = Date.now() * 1_000;
   sink.hasRoom = false;
   const ended = source.run(sink);
   socket.send(line(61), port, "127.0.0.1");
-  await pause(20);
+  await arrival();
   t.equal(sink.ids.length, 1, "also while there is no room");
   sink.makeRoom();
   await until(() => sink.ids.length === 61);
   t.same(sink.ids, idsTo(61));
   const { receivedTimeUs = 0 } = sink.trades[59] ?? {};
   t.ok(receivedTimeUs >= before && receivedTimeUs <= after);
-  source.stop(1_000);
+  source.stop(graceMs);
   await ended;
   t.same([source.status().skipped, dropped()], [0, []]);
 });
@@ -91,11 +100,12 @@ test("udp: what does not fit into memory meanwhile is counted, said and told", a
   const sent = 160;
   for (let n = 0; n < sent; n += 1) {
     await new Promise((resolve) => socket.send(lines, port, "127.0.0.1", resolve));
+    await setImmediate(); // it is received before the next is sent
   }
-  await pause(50);
+  await arrival();
   const ended = source.run(sink);
   await until(() => dropped().length > 0);
-  source.stop(1_000);
+  source.stop(graceMs);
   await ended;
   const { ticks, skipped } = source.status();
   t.ok(skipped > 0);
@@ -112,7 +122,7 @@ test("tcp: a stop takes what has arrived, and the program sees that nobody reads
   sink.hasRoom = false;
   socket.write(tradeLines(1, 20_000));
   await until(() => sink.ids.length === 1);
-  source.stop(5_000);
+  source.stop(graceMs);
   await sees;
   sink.makeRoom();
   await ended;
@@ -128,7 +138,7 @@ test("tcp: a program that does not go by the stop's half-close loses nothing tha
   socket.on("error", () => {}); // the connection is closed on it in the end
   socket.write(tradeLines(1, 5_000));
   await until(() => sink.ids.length > 0);
-  source.stop(5_000);
+  source.stop(graceMs);
   await ended;
   t.same(sink.ids, idsTo(5_000));
 });
@@ -140,12 +150,14 @@ test("tcp: what a stop has no room for is counted, said and told", async (t) => 
   sink.hasRoom = false;
   socket.resume().write(`${tradeLines(1, 20_000)}${tradeLine(1, "ETHUSDT")}`);
   await until(() => sink.ids.length === 1);
-  source.stop(5_000);
+  source.stop(graceMs);
   sink.close();
   await ended;
-  t.match(source.status(), { ticks: 1, skipped: 20_000, gaps: 2 });
+  t.match(source.status(), { ticks: 1, skipped: 20_000, gaps: sink.gaps.length });
+  t.ok(sink.gaps.length <= 10, `${sink.gaps.length} gap records: one for each stream and second`);
   t.match(dropped(), [{ code: "EQ_LIMIT_REACHED", dropped: 20_000 }]);
-  t.same(sink.gaps.map(({ symbol }) => symbol).sort(), ["BTCUSDT", "ETHUSDT"]);
+  // On a slow machine it is told before the end, and the rest of it then.
+  t.same(new Set(sink.gaps.map(({ symbol }) => symbol)), new Set(["BTCUSDT", "ETHUSDT"]));
 });
 
 test("tcp: a program that writes on and on holds up the stop no longer than allowed, and that is told", async (t) => {
@@ -172,7 +184,7 @@ test("tcp: a connection that breaks off is told, and so is its half line", async
   await until(() => sink.ids.length === 1);
   socket.resetAndDestroy();
   await until(() => source.status().skipped === 1);
-  source.stop(1_000);
+  source.stop(graceMs);
   await ended;
   t.match(sink.gaps, [{ symbol: "BTCUSDT", reason: "feed", count: null }]);
 });
@@ -185,7 +197,7 @@ test("stdin: a stop takes what waits in the pipe", async (t) => {
   stdin.write(tradeLines(1, 50));
   await until(() => sink.ids.length === 1);
   stdin.write(tradeLines(51, 100));
-  source.stop(5_000);
+  source.stop(graceMs);
   sink.makeRoom();
   await until(() => source.status().state === "ended");
   await ended;
@@ -194,10 +206,12 @@ test("stdin: a stop takes what waits in the pipe", async (t) => {
 
 test("an agent that is stopped under a burst has taken all that its program wrote before", async (t) => {
   const sent = 30_000;
-  const agent = startAgent(t, await temporaryDirectory(t), nowhere, "--source", "tcp:127.0.0.1:0");
+  const args = ["--source", "tcp:127.0.0.1:0", "--shutdown-timeout-ms", "60000"];
+  const agent = startAgent(t, await temporaryDirectory(t), nowhere, ...args);
   const { port } = await agent.event("sourceListening");
   const socket = await client(t, Number(port));
-  socket.resume().write(tradeLines(1, sent));
+  // What is still in this process is not the agent's to take.
+  await new Promise((resolve) => socket.resume().write(tradeLines(1, sent), resolve));
   await agent.event("ready");
   t.equal(await agent.stop(), 0);
   t.match(await agent.event("ended"), { read: sent, skipped: 0, gaps: 0, waiting: sent });

@@ -10,7 +10,7 @@ import { AgentRequests } from "../../shared/src/client/agent-requests.ts";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import { mountSmallDisk } from "../support/small-disk.ts";
-import { untilAnswered } from "./requests-support.ts";
+import { answerMs, untilAnswered } from "./requests-support.ts";
 import { counting, startAgent, until } from "./support.ts";
 import { type VenueClient, VenueServer } from "./venue-server.ts";
 
@@ -48,7 +48,7 @@ test("a symbol is added and another removed without a loss to the third, and it 
   const requests = new AgentRequests({ clientId: "asker", clean: true, keepaliveS: 30, clock: systemClock });
   t.teardown(() => requests.stop());
   const change = { venue: "kraken", add: ["SOL/USD"], remove: ["ETH-USD"] };
-  const { outcome } = await requests.ask(broker.url, "pi-7", "config", change, 5_000);
+  const { outcome } = await requests.ask(broker.url, "pi-7", "config", change, answerMs);
   t.same(outcome.sources, [`kraken:BTC/USD,SOL/USD?url=${venue.url}`]);
   // While the second connection comes the first is read on, but for what was removed.
   first.send(tradeFrame("ETH/USD", 1), tradeFrame("BTC/USD", 2));
@@ -68,8 +68,8 @@ test("a change that cannot be is refused with its reason and changes nothing", a
   await agent.event("connected");
   const requests = new AgentRequests({ clientId: "asker", clean: true, keepaliveS: 30, clock: systemClock });
   t.teardown(() => requests.stop());
-  const ask = (method: string, body: object) => requests.ask(broker.url, "pi-7", method, body, 5_000);
-  await untilAnswered(ask);
+  const ask = (method: string, body: object) => requests.ask(broker.url, "pi-7", method, body, answerMs);
+  await untilAnswered(requests, broker.url);
   const change = (body: object) => ask("config", body);
   await t.rejects(change({ venue: "mars", add: ["X"] }), { message: /EQ_CONFIG_BAD_VALUE: venue is mars/ });
   await t.rejects(change({ venue: "kraken", add: ["no symbol!"] }), { message: /EQ_CONFIG_BAD_VALUE/ });

@@ -6,6 +6,7 @@ import { AgentRequests } from "../../shared/src/client/agent-requests.ts";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import { MqttClient } from "../support/mqtt-client.ts";
 import { startProgram } from "../support/program.ts";
+import { answerMs } from "./requests-support.ts";
 import { counting, startAgent, trade, tradeLine } from "./support.ts";
 
 const ordered = `pools:
@@ -55,7 +56,7 @@ test("with protobuf an ordered pool, the command line, last values and requests 
   const requests = new AgentRequests({ clientId: "asker", clean: true, keepaliveS: 30, clock: systemClock });
   t.teardown(() => requests.stop());
   const asked = { venue: "binance", symbol: "A", fromSeq: 1, toSeq: 5 };
-  const { records } = await requests.ask(broker.url, "pi-7", "range", asked, 5_000);
+  const { records } = await requests.ask(broker.url, "pi-7", "range", asked, answerMs);
   t.match(records[0], trade(3, "A"));
 
   const reader = await MqttClient.connect(t, broker.port, "reader");

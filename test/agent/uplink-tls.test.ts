@@ -48,9 +48,7 @@ for (const scheme of ["mqtts", "wss"]) {
       ...["--broker", url, "--pool", "p", "--client-id", "desk", "--count", "2", "--format", "json"],
       ...flags("", { caFile, ...desk }),
     ]);
-    await new Promise<void>((resolve) =>
-      consume.child.stderr.on("data", (text) => String(text).includes('"ready"') && resolve()),
-    );
+    await until(() => consume.stderr.includes('"ready"'));
     const dataDir = await temporaryDirectory(t);
     const args = ["--source", "stdin:", "--once", ...flags("uplink-", { caFile, ...pi })];
     const agent = startAgent(t, dataDir, url, ...args);

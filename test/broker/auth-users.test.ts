@@ -4,6 +4,7 @@ import { type Test, test } from "tap";
 import { hashPassword } from "../../broker/src/auth/password.ts";
 import { startBroker, temporaryDirectory } from "../support/broker.ts";
 import type { Line } from "../support/program.ts";
+import { pause } from "../support/time.ts";
 import { login, writeUsers } from "./auth-fixtures.ts";
 
 const standard = `
@@ -123,11 +124,15 @@ users:
   - { name: pricing, hash: HASH, role: application }
 `);
   await Promise.all([agent.closed, application.closed]);
-  const closed = program.lines.filter(({ reason }) => reason === "notAuthorised");
-  t.match(closed.map(({ detail }) => detail).sort(), [
-    "no longer authorised to subscribe to orders/#",
-    "no user pi-7",
-  ]);
+  const isClosed = ({ reason }: Line) => reason === "notAuthorised";
+  await program.line((line) => isClosed(line) && program.lines.filter(isClosed).length >= 2);
+  t.match(
+    program.lines
+      .filter(isClosed)
+      .map(({ detail }) => detail)
+      .sort(),
+    ["no longer authorised to subscribe to orders/#", "no user pi-7"],
+  );
   await boss.settle();
   await bystander.settle();
   bystander.sendPublish("orders/c2", "no longer");
@@ -190,12 +195,14 @@ test("a broker does not start with a users file that it cannot read", async (t) 
 });
 
 test("an address that fails too often is refused at the door, for the length of the window", async (t) => {
-  const args = ["--auth-max-failures", "3", "--auth-window-ms", "1500"];
+  const args = ["--auth-max-failures", "3", "--auth-window-ms", "4000"];
   const { port, program } = await start(t, { args });
   const early = await login(t, port, { username: "pricing", clientId: "early" });
   const began = performance.now();
-  for (let count = 0; count < 3; count++)
-    t.equal((await login(t, port, { username: "pi-7", password: "guess" })).connack.returnCode, wrong);
+  t.equal((await login(t, port, { username: "pi-7", password: "guess" })).connack.returnCode, wrong);
+  // The others take no hash, and so little of the window: the password is known, the client id is another's.
+  for (let count = 0; count < 2; count++)
+    t.equal((await login(t, port, { username: "pricing", clientId: "pi-7" })).connack.returnCode, wrong);
   await t.rejects(login(t, port, { username: "pi-7" }), "the right password comes too late");
   await program.line(
     ({ event, reason }) => event === "connection.refused" && reason === "too many failed attempts",
@@ -204,8 +211,9 @@ test("an address that fails too often is refused at the door, for the length of 
   for (;;) {
     const again = await login(t, port, { username: "pi-7" }).catch(() => undefined);
     if (again?.connack.returnCode === 0) break;
+    await pause(20);
   }
-  t.ok(performance.now() - began > 1_000, "and comes in after the window");
+  t.ok(performance.now() - began > 3_900, "and comes in after the window");
   const failed = program.lines.filter(({ event }) => event === "authentication.failed");
   t.match(failed[0], { userName: "pi-7", reason: "bad user name or password" });
   t.notOk(JSON.stringify(program.lines).includes("guess"), "no password is logged");

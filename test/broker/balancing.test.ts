@@ -21,7 +21,7 @@ function shell(commandLine: string, cwd: string): { status: number | null; stdou
   const { NODE_OPTIONS: _, ...inherited } = process.env;
   const env = { ...inherited, NODE: process.execPath, LAUNCHER: launcher };
   const line = commandLine.replace("npx equipoise-broker", '"$NODE" "$LAUNCHER"');
-  const { status, stdout, stderr } = spawnSync("sh", ["-c", line], { cwd, env, timeout: 20_000 });
+  const { status, stdout, stderr } = spawnSync("sh", ["-c", line], { cwd, env, timeout: 60_000 });
   return { status, stdout, stderr: stderr.toString() };
 }
 

@@ -10,7 +10,7 @@ async function stateOf(client: MqttClient): Promise<string> {
 }
 
 test("a broker that stops says so, takes no more connections, and lets members finish what they hold", async (t) => {
-  const broker = await startBroker(t, { args });
+  const broker = await startBroker(t, { args: [...args, "--shutdown-timeout-ms", "60000"] });
   const { port, program } = broker;
   const watcher = await MqttClient.connect(t, port, "watcher");
   await watcher.subscribe("heartbeat/brokers/a", 0);
@@ -30,9 +30,10 @@ test("a broker that stops says so, takes no more connections, and lets members f
   const held = [first, ...(await member.settle())].map(({ messageId }) => messageId as number);
   member.inbox.length = 0;
   for (const messageId of held) member.puback(messageId);
-  t.same(await member.settle(), [], "and gets nothing new");
+  await member.closed;
+  t.same(member.inbox, [], "and gets nothing new");
   t.equal((await program.exited).code, 0);
-  t.ok(performance.now() - beganMs < 8_000, "well before the time is up");
+  t.ok(performance.now() - beganMs < 40_000, "well before the time is up");
   const again = await startBroker(t, { args, dataDir: broker.dataDir });
   const next = await MqttClient.connect(t, again.port, "member");
   await next.subscribe(share);

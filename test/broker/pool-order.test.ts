@@ -222,7 +222,9 @@ test("a slow member delays only its own keys", async (t) => {
 });
 
 test("in an ordered pool a member that times out is disconnected before its keys move", async (t) => {
-  const { port, program } = await startBroker(t, { args: declared({ ordering: "key", ackTimeoutMs: 300 }) });
+  const { port, program } = await startBroker(t, {
+    args: declared({ ordering: "key", ackTimeoutMs: 2_000 }),
+  });
   const stuck = await MqttClient.connect(t, port, "stuck");
   await stuck.subscribe("$share/p/ticks/#");
   const publisher = await MqttClient.connect(t, port, "publisher");

@@ -97,5 +97,5 @@ const isLong = process.env.DISK_FULL_MS !== undefined;
 for (const one of isLong ? [...cases, ...moreCases] : cases) {
   const { whenFull, signal, brokerReturns } = one;
   const name = `${whenFull}, ${signal} on a full disk, the broker ${brokerReturns ? "back" : "away"}: every number is there or told of`;
-  test(name, { timeout: 90_000 }, (t) => run(t, one));
+  test(name, (t) => run(t, one));
 }

@@ -30,7 +30,7 @@ class History {
 
   /** Everything here happens in one turn, so no commit is done meanwhile. */
   live(buffer: SqliteBuffer): void {
-    for (let n = Math.random() * 160; n > 0; n -= 1) this.#put(buffer);
+    for (let n = Math.random() * 200; n > 0; n -= 1) this.#put(buffer);
     let last: number | undefined;
     for (let n = Math.random() * 120; n > 0; n -= 1) {
       const tick = buffer.take();

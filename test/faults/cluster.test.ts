@@ -4,7 +4,7 @@ import { skipUnless } from "../support/debian.ts";
 import { between } from "../support/random.ts";
 import { startRedis } from "../support/redis.ts";
 import { pause } from "../support/time.ts";
-import { endLoad, Ledger, runPublisher, runReader } from "./ledger.ts";
+import { endLoad, Ledger, runPublisher, runReader, untilReached } from "./ledger.ts";
 
 const skip = skipUnless("redis-server", "redis-server");
 /** Some seconds in `npm test`; `npm run soak` asks for more. */
@@ -38,7 +38,7 @@ test(`brokers and Redis killed and stopped at random for ${chaosMs / 1_000} s: n
     },
   });
   // The plain subscriber is promised what comes after its subscription is known to all brokers.
-  await pause(1_000);
+  await untilReached(t, ledger, "plain", brokers);
   const publishers = brokers.map(({ port }, at) =>
     runPublisher(t, ledger, { port, id: `publisher-${at}`, topic: `ticks/v/s/${at}`, rate: 400 }),
   );

@@ -95,7 +95,7 @@ async function chaos(t: Test, replicas: number): Promise<void> {
   /** All replicas have what is acknowledged again: the next failure is a single one. */
   const recovered = async (): Promise<void> => {
     const { size } = ledger.acknowledged;
-    await until(() => ledger.acknowledged.size >= size + 200, 30_000);
+    await until(() => ledger.acknowledged.size >= size + 200);
   };
 
   const counts = new Map<string, number>();

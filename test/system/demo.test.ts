@@ -47,5 +47,5 @@ test("when the demo is killed its programs stop by themselves", async (t) => {
   const { program, alive } = await startDelivering(t);
   t.equal(alive().length, 5);
   program.child.kill("SIGKILL");
-  await until(() => alive().length === 0, 20_000);
+  await until(() => alive().length === 0);
 });

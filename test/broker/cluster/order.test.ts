@@ -51,7 +51,7 @@ test("a key goes on at another broker when nothing of it is in flight", { skip }
   );
   await until(() => ownedBy(a) === 8 && ownedBy(b) === 8);
   holder.drop();
-  await until(() => ownedBy(b) === 16, 3_000);
+  await until(() => ownedBy(b) === 16);
   await publishKeys(publisher, 10, 1, 3);
   t.equal((await firstReceived([other], 10)).length, 10, "without members a broker owns nothing");
   await until(() => leftInShards(redis) === "0 entries, 0 messages");

@@ -1,16 +1,21 @@
 import { type AddressInfo, createServer } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
-import { Aedes } from "aedes";
+import { Aedes, type Client } from "aedes";
 import { test } from "tap";
 import { guardClientBook } from "../../../broker/src/gate/client-book.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
 import type { Teardown } from "../../support/teardown.ts";
+import { until } from "../../support/time.ts";
 
-/** Aedes with a store that takes its time just before a client is registered. */
-async function startAedes(t: Teardown, guarded: boolean): Promise<{ aedes: Aedes; port: number }> {
+interface SlowAedes {
+  aedes: Aedes;
+  port: number;
+  /** What the store does just before a client is registered. */
+  persistence: { delWill: () => Promise<void> };
+}
+
+async function startAedes(t: Teardown, guarded: boolean): Promise<SlowAedes> {
   const aedes = await Aedes.createBroker({});
-  const { persistence } = aedes as unknown as { persistence: { delWill: () => Promise<void> } };
-  persistence.delWill = () => sleep(60);
+  const { persistence } = aedes as unknown as SlowAedes;
   if (guarded) guardClientBook(aedes);
   const server = createServer((socket) => aedes.handle(socket, undefined as never));
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
@@ -18,27 +23,37 @@ async function startAedes(t: Teardown, guarded: boolean): Promise<{ aedes: Aedes
     server.close();
     aedes.close();
   });
-  return { aedes, port: (server.address() as AddressInfo).port };
+  return { aedes, persistence, port: (server.address() as AddressInfo).port };
 }
+
+type ClosableClient = Client & { closed: boolean };
 
 /** Is the first holder of an id still taken over, when another one went away just before its registration? */
 async function holderIsTakenOver(t: Teardown, guarded: boolean): Promise<boolean> {
-  const { aedes, port } = await startAedes(t, guarded);
+  const { aedes, persistence, port } = await startAedes(t, guarded);
   const holder = await MqttClient.connect(t, port, "same");
-  const authenticated = new Promise<void>((done) => {
-    aedes.authenticate = (_client, _user, _password, admit) => {
-      admit(null, true);
-      done();
+  const passing = await MqttClient.open(t, port);
+  let registering: ClosableClient | undefined;
+  aedes.authenticate = (client, _user, _password, admit) => {
+    registering = client as ClosableClient;
+    admit(null, true);
+  };
+  const registered = new Promise<void>((done) => {
+    persistence.delWill = async () => {
+      // It is authenticated: now it goes away, and the store answers when aedes has noticed.
+      passing.drop();
+      await until(() => registering?.closed === true);
+      setImmediate(done);
     };
   });
-  const passing = await MqttClient.open(t, port);
   passing.sendConnect("same");
-  await authenticated;
-  passing.drop();
-  await sleep(180);
-  if (holder.isClosed) return true;
+  await registered;
+  persistence.delWill = async () => {};
   await MqttClient.connect(t, port, "same");
-  return await Promise.race([holder.closed.then(() => true), sleep(250).then(() => false)]);
+  return await holder.settle().then(
+    () => false,
+    () => true,
+  );
 }
 
 test("a client that goes away before its registration leaves the holder of its id in the book [MQTT-3.1.4-2]", async (t) => {

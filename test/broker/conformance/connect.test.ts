@@ -133,10 +133,11 @@ test("[MQTT-3.1.3-9] an identifier longer than the limit is answered with 2, the
 test("[MQTT-3.1.3-6] an empty identifier gets a name of the broker's, never twice the same", async (t) => {
   const clients = [await MqttClient.connect(t, port, ""), await MqttClient.connect(t, port, "")];
   for (const client of clients) t.same(await client.settle(), []);
-  const opened = (await Promise.all([program.event("connection.opened")])) && program.lines;
-  const names = opened
-    .filter(({ event, clientId }) => event === "connection.opened" && String(clientId).startsWith("auto-"))
-    .map(({ clientId }) => clientId);
+  const names: unknown[] = [];
+  await program.line(({ event, clientId }) => {
+    if (event === "connection.opened" && String(clientId).startsWith("auto-")) names.push(clientId);
+    return names.length === 2;
+  });
   t.equal(new Set(names).size, 2);
 });
 

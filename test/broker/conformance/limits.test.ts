@@ -3,6 +3,7 @@ import { join } from "node:path";
 import t, { test } from "tap";
 import { startBroker, temporaryDirectory } from "../../support/broker.ts";
 import { MqttClient } from "../../support/mqtt-client.ts";
+import { pause } from "../../support/time.ts";
 import { connectPacket, field, packet } from "./raw.ts";
 
 const configFile = join(await temporaryDirectory(t), "broker.yaml");
@@ -30,7 +31,8 @@ test("a connection without a whole CONNECT is closed after connectTimeoutMs, als
   const began = performance.now();
   const silent = await MqttClient.open(t, port);
   const dripping = await MqttClient.open(t, port);
-  const bytes = connectPacket({ id: "dripping-slowly" });
+  // It would be whole after ten seconds.
+  const bytes = connectPacket({ id: "dripping-slowly".padEnd(100, "-") });
   let at = 0;
   const drip = setInterval(() => dripping.socket.write(bytes.subarray(at, ++at)), 100);
   t.teardown(() => clearInterval(drip));
@@ -48,19 +50,21 @@ test("[MQTT-3.1.2-24] a client is closed 1.5 times its keepalive after its last 
   const drip = setInterval(() => half.socket.write("x"), 200);
   t.teardown(() => clearInterval(drip));
   const none = await MqttClient.connect(t, port, "none", { keepalive: 0 });
-  const pinging = await MqttClient.connect(t, port, "pinging", { keepalive: 1 });
-  const ping = setInterval(() => pinging.send({ cmd: "pingreq" }), 700);
+  // Long enough that it keeps to it also when this process gets no time for a while.
+  const pinging = await MqttClient.connect(t, port, "pinging", { keepalive: 2 });
+  const limitMs = performance.now() + 3_000;
+  const ping = setInterval(() => pinging.send({ cmd: "pingreq" }), 300);
   t.teardown(() => clearInterval(ping));
   await half.closed;
   const tookMs = performance.now() - began;
   t.ok(tookMs >= 1_490, `closed after ${Math.round(tookMs)} ms`);
   await closedFor("keepaliveTimeout");
-  await new Promise((done) => setTimeout(done, 1_000));
+  await pause(limitMs + 500 - performance.now());
   t.same([none.isClosed, pinging.isClosed], [false, false]);
 });
 
 test("a publisher that a full pool holds back is not read past maxInboundInFlight, is not dead, and goes on when there is room", async (t) => {
-  const publisher = await MqttClient.connect(t, port, "held", { keepalive: 1 });
+  const publisher = await MqttClient.connect(t, port, "held", { keepalive: 2 });
   const message = (messageId: number): Buffer =>
     packet(0x32, field("small/a"), [messageId >> 8, messageId & 0xff], Buffer.alloc(1_000));
   let sent = 0;
@@ -70,8 +74,8 @@ test("a publisher that a full pool holds back is not read past maxInboundInFligh
     await new Promise((done) => setImmediate(done));
   }
   t.pass(`${sent} sent before the broker stopped reading`);
-  await new Promise((done) => setTimeout(done, 1_800));
-  t.equal(publisher.isClosed, false, "its keepalive of 1.5 s is suspended");
+  await pause(3_300);
+  t.equal(publisher.isClosed, false, "its keepalive of 3 s is suspended");
   const member = await MqttClient.connect(t, port, "member");
   await member.subscribe("$share/small/small/#", 1);
   const reading = (async () => {
@@ -153,22 +157,24 @@ test("retained messages for a client that does not read wait in its bounded queu
 
 test("PINGREQ is answered while others load the broker", async (t) => {
   const publisher = await MqttClient.connect(t, port, "load");
-  const client = await MqttClient.connect(t, port, "calm", { keepalive: 1 });
+  const client = await MqttClient.connect(t, port, "calm");
   let over = false;
+  let bursts = 0;
   const load = (async () => {
-    for (let number = 1; !over; number = (number % 60_000) + 1) {
-      publisher.sendPublish("load", "x".repeat(100), { qos: 0, messageId: number });
-      if (number % 200 === 0) await publisher.settle();
+    for (; !over; bursts++) {
+      for (let number = 0; number < 200; number++) publisher.sendPublish("load", "x".repeat(100), { qos: 0 });
+      await publisher.settle();
     }
   })();
-  const slowest = { ms: 0 };
-  for (let round = 0; round < 20; round++) {
-    const began = performance.now();
+  // In bursts, not in milliseconds: a busy machine slows both.
+  let slowest = 0;
+  for (let round = 0; round < 20 || bursts < 10; round++) {
+    const before = bursts;
     client.send({ cmd: "pingreq" });
     await client.next("pingresp");
-    slowest.ms = Math.max(slowest.ms, performance.now() - began);
+    slowest = Math.max(slowest, bursts - before);
   }
   over = true;
   await load;
-  t.ok(slowest.ms < 1_000, `slowest answer ${Math.round(slowest.ms)} ms`);
+  t.ok(slowest <= 5, `answered within ${slowest} of ${bursts} bursts`);
 });

@@ -7,7 +7,7 @@ import threading
 import paho.mqtt.client as mqtt
 
 PORT = int(sys.argv[1])
-WAIT_SECONDS = 10
+WAIT_SECONDS = 60
 
 
 class Client:
