@@ -78,3 +78,4 @@ export {
   topics,
 } from "./topics.ts";
 export { version } from "./version.ts";
+export { withinMs } from "./within.ts";

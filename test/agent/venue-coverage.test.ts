@@ -30,6 +30,19 @@ async function start(t: Teardown, markets: string) {
   return { server, clock, asked, lost, ...run };
 }
 
+/** Two symbols with a trade each, and the connection that comes after theirs was lost. */
+async function startAgain(t: Teardown) {
+  const run = await start(t, "btcusd,ethusd");
+  const { clock, asked, lost } = run;
+  const first = await asked(0);
+  await first.sendAll(ack(), ack("ethusd"), trade(1), trade(2, "ethusd"));
+  const lostUs = clock.wallMs() * 1_000;
+  first.socket.terminate();
+  await until(() => lost() === 1);
+  clock.advance(1_000);
+  return { ...run, lostUs, second: await asked(1) };
+}
+
 test("when the new connection is lost while the old one is still read, the old one goes on, and its end is told of", async (t) => {
   const { server, clock, asked, lost, sink } = await start(t, "btcusd");
   const first = await asked(0);
@@ -59,14 +72,7 @@ test("when the new connection is lost while the old one is still read, the old o
 });
 
 test("a symbol that the venue refuses when the connection comes again is asked for again, and missing until it is there", async (t) => {
-  const { clock, asked, lost, sink, source } = await start(t, "btcusd,ethusd");
-  const first = await asked(0);
-  await first.sendAll(ack(), ack("ethusd"), trade(1), trade(2, "ethusd"));
-  const lostUs = clock.wallMs() * 1_000;
-  first.socket.terminate();
-  await until(() => lost() === 1);
-  clock.advance(1_000);
-  const second = await asked(1);
+  const { clock, asked, sink, source, lostUs, second } = await startAgain(t);
   await second.sendAll(ack(), refusal);
   t.same(source.missing, ["ETHUSD"]);
   t.match(
@@ -96,14 +102,7 @@ test("a symbol that the venue refuses when the connection comes again is asked f
 });
 
 test("a symbol without an answer is missing, though another one has ticks", async (t) => {
-  const { clock, asked, lost, sink, source, lines } = await start(t, "btcusd,ethusd");
-  const first = await asked(0);
-  await first.sendAll(ack(), ack("ethusd"), trade(1), trade(2, "ethusd"));
-  const lostUs = clock.wallMs() * 1_000;
-  first.socket.terminate();
-  await until(() => lost() === 1);
-  clock.advance(1_000);
-  const second = await asked(1);
+  const { clock, sink, source, lines, lostUs, second } = await startAgain(t);
   await second.sendAll(ack(), trade(3));
   clock.advance(10_000);
   t.match(lines.filter(({ event }) => event === "sourceLive").at(-1), { missing: ["ETHUSD"] });

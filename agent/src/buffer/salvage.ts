@@ -6,6 +6,7 @@
 import type { Missing } from "@equipoise/shared";
 import Sqlite from "better-sqlite3";
 import { decodeRecords, payloadsOf } from "./chunk.ts";
+import { readDamaged } from "./damaged-file.ts";
 import { markOf, readOf } from "./marks.ts";
 import type { LostRange, StoredStream } from "./protocol.ts";
 import type { FullChunkRow, MetaRow } from "./schema.ts";
@@ -24,16 +25,8 @@ export interface Salvaged {
 export function salvage(path: string | undefined): Salvaged {
   const salvaged: Salvaged = { epoch: "", areAllKnown: path === undefined, streams: [], lost: [] };
   if (path === undefined) return salvaged;
-  let db: Sqlite.Database | undefined;
-  try {
-    db = new Sqlite(path, { fileMustExist: true }); // read only, it would leave a WAL behind
-    return salvagedFrom(db);
-  } catch (error) {
-    if (error instanceof Sqlite.SqliteError) return salvaged;
-    throw error;
-  } finally {
-    db?.close();
-  }
+  // Read only, it would leave a WAL behind.
+  return readDamaged(path, { fileMustExist: true }, salvagedFrom) ?? salvaged;
 }
 
 function salvagedFrom(db: Sqlite.Database): Salvaged {

@@ -3,8 +3,9 @@
  * present one had before a new database took over, gets it from there.
  * Every chunk has its own checksums, so what comes out is what went in.
  */
-import Sqlite from "better-sqlite3";
+import type Sqlite from "better-sqlite3";
 import { ownExtent, type RangesRow, recordsWithin } from "./chunk-search.ts";
+import { readDamaged } from "./damaged-file.ts";
 import { isDamage } from "./database.ts";
 import { inOrder } from "./kept.ts";
 import type { EarlierRange } from "./protocol.ts";
@@ -34,7 +35,7 @@ export class SetAside {
   range(wanted: EarlierRange, limit: number): string[] {
     const files = setAsidePaths(this.#directory).slice(0, maxFiles);
     const kept = files.map(
-      (path) => withDatabase(path, (db) => this.#recordsOf(db, path, wanted, limit)) ?? [],
+      (path) => readDamaged(path, { readonly: true }, (db) => this.#recordsOf(db, path, wanted, limit)) ?? [],
     );
     return inOrder(kept, limit);
   }
@@ -60,21 +61,6 @@ export class SetAside {
       this.#index = { path, streamId, chunks: chunksOf(db, streamId) };
     }
     return this.#index;
-  }
-}
-
-/** @returns undefined where the damage is in the way */
-function withDatabase<T>(path: string, read: (db: Sqlite.Database) => T): T | undefined {
-  let db: Sqlite.Database | undefined;
-  try {
-    db = new Sqlite(path, { readonly: true });
-    return read(db);
-  } catch (error) {
-    // Also one of another schema, and one that the disk does not give any more.
-    if (error instanceof Sqlite.SqliteError) return undefined;
-    throw error;
-  } finally {
-    db?.close();
   }
 }
 

@@ -98,12 +98,12 @@ export class SqliteBuffer implements TickQueue, Archive {
       committed: () => this.#room.committed(),
       failed,
     });
-    this.#room = new Room(options.whenFull, this.#bound, this.#groupCommit, () => this.stats().ticks);
+    const unacknowledged = (): number => this.#settlement.waiting(this.#end);
+    this.#room = new Room(options.whenFull, this.#bound, this.#groupCommit, unacknowledged);
     const read = (position: number, direction: "up" | "down") => this.#read(position, direction);
     this.#outlet = new Outlet({ drain, uptimeMs, read, readable: () => this.#readable(), failed });
     this.#rescue = new Rescue((id) => this.#streams.byId(id));
-    const isShort = (): boolean => this.#bound.isOfDisk;
-    const parts = { outlet: this.#outlet, settlement: this.#settlement, isShort };
+    const parts = { outlet: this.#outlet, settlement: this.#settlement, isShort: () => this.#bound.isOfDisk };
     this.#expiry = new Expiry(options, { ...parts, groupCommit: this.#groupCommit, uptimeMs });
     this.#writer = new Writer({
       commits: new Commits({ ...parts, options, uptime: this.#uptime, streams: () => this.#streams }),

@@ -2,7 +2,7 @@
  * Publishes the buffer's ticks in order, QoS 1, a bounded number in flight. A tick leaves the buffer when its PUBACK
  * came; on a new connection what is in flight goes out again, oldest first, before anything newer.
  */
-import { type Clock, Deque } from "@equipoise/shared";
+import { type Clock, Deque, withinMs } from "@equipoise/shared";
 import type { TickQueue } from "../buffer/queue.ts";
 import { Batches, type Message } from "./batches.ts";
 import type { Lane } from "./lane.ts";
@@ -117,7 +117,11 @@ export class Publisher {
   /** Sends nothing more on this connection; resolves when everything sent is acknowledged, or after `timeoutMs`. */
   async pause(timeoutMs: number): Promise<void> {
     this.#paused = true;
-    await this.#within(timeoutMs, () => this.#sent.length === 0);
+    await withinMs(
+      this.#options.clock,
+      timeoutMs,
+      this.#when(() => this.#sent.length === 0),
+    );
   }
 
   /** Goes on after {@link pause}. */
@@ -130,7 +134,8 @@ export class Publisher {
   async close(timeoutMs: number): Promise<void> {
     this.#closed = true;
     this.#pump();
-    if (this.#lane !== undefined) await this.#within(timeoutMs, () => this.#window.size === 0);
+    const isIdle = (): boolean => this.#window.size === 0;
+    if (this.#lane !== undefined) await withinMs(this.#options.clock, timeoutMs, this.#when(isIdle));
   }
 
   /** Resolves when everything in the buffer is acknowledged. */
@@ -204,15 +209,6 @@ export class Publisher {
     if (settled !== undefined) this.#options.queue.settle(settled);
     this.#schedulePump();
     if (this.#waiters.length > 0) this.#checkWaiters();
-  }
-
-  async #within(timeoutMs: number, done: () => boolean): Promise<void> {
-    let cancel = (): void => {};
-    const timeout = new Promise<void>((resolve) => {
-      cancel = this.#options.clock.after(timeoutMs, resolve);
-    });
-    await Promise.race([this.#when(done), timeout]);
-    cancel();
   }
 
   #when(done: () => boolean): Promise<void> {

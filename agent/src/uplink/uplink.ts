@@ -10,6 +10,7 @@ import {
   parseTopic,
   type TlsOptions,
   topics,
+  withinMs,
 } from "@equipoise/shared";
 import type { MqttClient } from "mqtt";
 import type { TickQueue } from "../buffer/queue.ts";
@@ -220,11 +221,8 @@ export class Uplink {
 
   /** Whoever has a tick of this connection can ask for more: ticks wait for the answers to what is subscribed. */
   async #hear(client: MqttClient): Promise<void> {
-    const late = Promise.withResolvers<void>();
-    const cancel = this.#options.clock.after(hearingMs, () => late.resolve());
     const answers = [...this.#subscriptions].map((subscription) => this.#subscribe(client, ...subscription));
-    await Promise.race([Promise.all(answers), late.promise]);
-    cancel();
+    await withinMs(this.#options.clock, hearingMs, Promise.all(answers));
   }
 
   /** Resolves when the broker has answered. */

@@ -8,6 +8,7 @@ import { EquipoiseError, reasonOf } from "../errors.ts";
 import { decodePayload } from "../payload.ts";
 import type { TickRecord } from "../tick.ts";
 import { topics } from "../topics.ts";
+import { withinMs } from "../within.ts";
 import { Connection, type ConnectionOptions, type IncomingMessage } from "./connection.ts";
 import type { Consumer, ConsumerEvent, ConsumerStats, Finish, Handler } from "./consumer.ts";
 import { Departure } from "./departure.ts";
@@ -266,15 +267,4 @@ export class Member implements Consumer {
     this.#load.stop();
     clearInterval(this.#alive);
   }
-}
-
-/** Whether `work` was done in time. */
-async function withinMs(clock: Clock, timeoutMs: number, work: Promise<void>): Promise<boolean> {
-  let cancel = (): void => {};
-  const late = new Promise<boolean>((resolve) => {
-    cancel = clock.after(timeoutMs, () => resolve(false));
-  });
-  const done = await Promise.race([work.then(() => true), late]);
-  cancel();
-  return done;
 }
