@@ -4,21 +4,6 @@ export const pause = (ms: number): Promise<void> => new Promise((resolve) => set
 const lookEveryMs = 5;
 
 /**
- * The least that some attempts take, of which one is enough that takes less than `enoughMs`: a busy machine may hold up
- * any of them.
- */
-export async function quickest(
-  enoughMs: number,
-  attempt: () => Promise<number>,
-  attempts = 4,
-): Promise<number> {
-  let leastMs = Number.POSITIVE_INFINITY;
-  for (let left = attempts; left > 0 && leastMs >= enoughMs; left--)
-    leastMs = Math.min(leastMs, await attempt());
-  return leastMs;
-}
-
-/**
  * Resolves when the condition holds, with how many milliseconds that took.
  * @param waitMs infinite where how long it may take depends on a long run's settings
  * @throws Error when it still does not hold after `waitMs`

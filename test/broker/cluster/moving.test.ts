@@ -4,7 +4,7 @@ import { joinPool } from "../../../shared/src/client/index.ts";
 import { type TestBroker, temporaryDirectory } from "../../support/broker.ts";
 import { type Line, type Program, startProgram } from "../../support/program.ts";
 import type { Teardown } from "../../support/teardown.ts";
-import { quickest, until } from "../../support/time.ts";
+import { shortest, until } from "../../support/time.ts";
 import { skip, startTwo } from "./brokers.ts";
 
 const sample = "deploy/demo/sample/spot_btcusdt_20240808.trades.txt.gz";
@@ -99,7 +99,7 @@ interface Counts {
 test("clients of a killed broker are at the next one within a second, and nothing is lost", {
   skip,
 }, async (t) => {
-  const bothMs = await quickest(1_000, async () => {
+  const bothMs = await shortest(1_000, async () => {
     const stage = await startAll(t);
     stage.first.program.child.kill("SIGKILL");
     const { agentMs, memberMs } = await moves(stage);
@@ -115,7 +115,7 @@ test("clients of a killed broker are at the next one within a second, and nothin
 test("a broker that stops is left before it ends, and nothing is lost or comes twice", {
   skip,
 }, async (t) => {
-  const bothMs = await quickest(2_000, async () => {
+  const bothMs = await shortest(2_000, async () => {
     const stage = await startAll(t);
     const { program } = stage.first;
     program.child.kill("SIGTERM");
@@ -138,7 +138,7 @@ test("a broker that stops is left before it ends, and nothing is lost or comes t
 test("a broker that refuses is passed over within a second", { skip }, async (t) => {
   const { a, b } = await startTwo(t);
   await a.program.stop();
-  const memberMs = await quickest(1_000, async () => {
+  const memberMs = await shortest(1_000, async () => {
     const member = startProgram(t, "consume", [
       ...["--broker", a.url, "--broker", b.url, "--pool", "p", "--client-id", "member", "--format", "json"],
     ]);
@@ -153,7 +153,7 @@ test("a broker that refuses is passed over within a second", { skip }, async (t)
 test("a broker that has gone silent is left within 1.5 times the keepalive", { skip }, async (t) => {
   const { a, b } = await startTwo(t);
   const keepaliveS = 3;
-  const memberMs = await quickest(1_500 * keepaliveS, async () => {
+  const memberMs = await shortest(1_500 * keepaliveS, async () => {
     const brokers: string[] = [];
     const consumer = joinPool({
       ...{ broker: [a.url, b.url], pool: "p", filter: "ticks/#", keepaliveS },
